@@ -73,6 +73,9 @@ func (d *Decoder) take(n int) []byte {
 	return b
 }
 
+// Skip passes over n bytes.
+func (d *Decoder) Skip(n int) { d.take(n) }
+
 // Byte reads one byte.
 func (d *Decoder) Byte() byte {
 	if b := d.take(1); b != nil {
