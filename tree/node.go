@@ -1,0 +1,246 @@
+package tree
+
+import (
+	"math"
+
+	"quoll/transport/wire"
+	"quoll/zab"
+)
+
+// NodeID addresses a znode in its tree. It is valid until the next Apply; 0 names none.
+type NodeID uint32
+
+const rootID NodeID = 1
+
+// node is a znode. It has no pointers, so that the collector does not look at it, and its size is
+// pinned by a test: 256 of them fill an allocation class of the runtime exactly.
+//
+// Children hang on a list of siblings, newest first, which starts at the parent. An ephemeral has
+// no children, so the two words of the family serve it as links in the list of its session.
+//
+// A free slot is zero but for next, which leads to the next free one.
+type node struct {
+	czxid, mzxid, pzxid zab.Zxid
+	ctime, mtime        int64
+	owner               zab.SessionID // as persisted, see kindOf
+	version             int32
+	creates             int32 // children ever created: the number of the next sequential one
+	aversion            int32
+	parent, next, prev  NodeID
+	first               NodeID // first child; of an ephemeral: the next of its session
+	children            uint32 // their number; of an ephemeral: the previous of its session
+	block               block  // the name, then the data
+	nameLen             uint32
+	dataLen             int32 // -1: the data is null, which is not the same as empty
+	acl                 aclID
+}
+
+// The persisted owner says what kind of znode it is (protocol 5.2).
+const (
+	ownerContainer zab.SessionID = math.MinInt64
+	ownerTTL       uint64        = 0xff << 56 // | the time to live in ms
+	maxTTL                       = 1<<40 - 1
+)
+
+// kind is what an owner says a znode is.
+type kind uint8
+
+const (
+	persistent kind = iota
+	ephemeral
+	container
+	expiring // has a time to live
+)
+
+func kindOf(owner zab.SessionID) kind {
+	switch {
+	case owner == 0:
+		return persistent
+	case owner == ownerContainer:
+		return container
+	case uint64(owner) >= ownerTTL:
+		return expiring
+	}
+	return ephemeral
+}
+
+// ttlMs returns the time to live of an expiring znode.
+func ttlMs(owner zab.SessionID) int64 { return int64(owner) & maxTTL }
+
+// numChildren returns the number of children.
+func (n *node) numChildren() int32 {
+	if kindOf(n.owner) == ephemeral {
+		return 0
+	}
+	return int32(n.children)
+}
+
+func (n *node) firstChild() NodeID {
+	if kindOf(n.owner) == ephemeral {
+		return 0
+	}
+	return n.first
+}
+
+func (n *node) dataBytes() int { return max(0, int(n.dataLen)) }
+
+// stat is what clients see. The change counter of the wire is creates + deletes of children,
+// which is 2*creates - children and, as a Java int, wraps.
+func (n *node) stat() wire.Stat {
+	s := wire.Stat{
+		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid,
+		Ctime: n.ctime, Mtime: n.mtime,
+		Version: n.version, Aversion: n.aversion,
+		DataLength: int32(n.dataBytes()), NumChildren: n.numChildren(),
+	}
+	s.Cversion = 2*n.creates - s.NumChildren
+	if kindOf(n.owner) == ephemeral {
+		s.EphemeralOwner = n.owner
+	}
+	return s
+}
+
+// nextVersion counts a version up. It wraps, and skips -1, which in a request means any.
+func nextVersion(v int32) int32 {
+	if v++; v == -1 {
+		return 0
+	}
+	return v
+}
+
+// nextCreates counts the creates of a parent up. The counter sticks at its end: the next
+// sequential name there exists already, as in ZooKeeper.
+func nextCreates(c int32) int32 {
+	if c == math.MaxInt32 {
+		return c
+	}
+	return c + 1
+}
+
+// name returns the name of a znode; it aliases the arena.
+func (t *Tree) name(n *node) []byte { return t.arena.bytes(n.block, int(n.nameLen)) }
+
+// data returns the data of a znode, nil when it is null; it aliases the arena.
+func (t *Tree) data(n *node) []byte { return nodeData(t.arena.chunks, n) }
+
+func nodeData(chunks [][]byte, n *node) []byte {
+	switch {
+	case n.dataLen < 0:
+		return nil
+	case n.dataLen == 0:
+		return []byte{}
+	}
+	end := int(n.nameLen) + int(n.dataLen)
+	return blockBytes(chunks, n.block, end)[n.nameLen:end:end]
+}
+
+// attach links a new znode as the first child of parent, which counts it, or as the next sibling
+// of elder when that is not 0. The slot gets the values of n, a block for name and data, and its
+// place in the index.
+func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node) NodeID {
+	id := t.allocNode()
+	n.parent = parent
+	n.nameLen, n.dataLen = uint32(len(name)), int32(len(data))
+	n.block = t.arena.alloc(len(name) + len(data))
+	text := t.arena.edit(n.block, len(name)+len(data))
+	copy(text[copy(text, name):], data)
+	if data == nil {
+		n.dataLen = -1
+	}
+	if parent != 0 {
+		t.linkSibling(id, parent, elder, &n)
+		t.index.insert(id, t.hashName(parent, name))
+	}
+	*t.nodes.edit(uint32(id)) = n
+	if k := kindOf(n.owner); k == container || k == expiring {
+		t.reapable.set(id)
+	}
+	return id
+}
+
+func (t *Tree) linkSibling(id, parent, elder NodeID, n *node) {
+	p := t.edit(parent)
+	p.children++
+	if elder != 0 {
+		e := t.edit(elder)
+		n.prev, n.next = elder, e.next
+		e.next = id
+	} else {
+		n.next = p.first
+		p.first = id
+	}
+	if n.next != 0 {
+		t.edit(n.next).prev = id
+	}
+}
+
+// detach takes a childless znode out of its family and the index and frees its slot.
+func (t *Tree) detach(id NodeID) {
+	n := *t.at(id)
+	p := t.edit(n.parent)
+	p.children--
+	if n.prev != 0 {
+		t.edit(n.prev).next = n.next
+	} else {
+		p.first = n.next
+	}
+	if n.next != 0 {
+		t.edit(n.next).prev = n.prev
+	}
+	t.index.remove(id, t.hashName(n.parent, t.name(&n)))
+	t.reapable.clear(id)
+	t.arena.free(n.block)
+	t.freeNode(id)
+}
+
+func (t *Tree) allocNode() NodeID {
+	if id := t.free; id != 0 {
+		t.free = t.at(id).next
+		return id
+	}
+	return NodeID(t.nodes.extend())
+}
+
+func (t *Tree) freeNode(id NodeID) {
+	n := t.edit(id)
+	*n = node{next: t.free}
+	if poisonFreed {
+		n.block, n.nameLen, n.acl = poisonedSlot, poisonedSlot, poisonedSlot
+		n.parent, n.first, n.prev = poisonedSlot, poisonedSlot, poisonedSlot
+		n.owner, n.czxid = poisonedSlot, poisonedSlot
+	}
+	t.free = id
+}
+
+// replaceData gives a znode other data, in place when the block has the right size.
+func (t *Tree) replaceData(id NodeID, data []byte) {
+	n := t.edit(id)
+	size := int(n.nameLen) + len(data)
+	if !t.arena.fits(n.block, size) {
+		old, name := n.block, t.name(n)
+		n.block = t.arena.alloc(size)
+		copy(t.arena.edit(n.block, size), name)
+		t.arena.free(old)
+	}
+	copy(t.arena.edit(n.block, size)[n.nameLen:], data)
+	n.dataLen = int32(len(data))
+	if data == nil {
+		n.dataLen = -1
+	}
+}
+
+// slotSet is a set of znodes as a bitmap over their slots.
+type slotSet struct{ words []uint64 }
+
+func (s *slotSet) set(id NodeID) {
+	for int(id/64) >= len(s.words) {
+		s.words = append(s.words, 0)
+	}
+	s.words[id/64] |= 1 << (id % 64)
+}
+
+func (s *slotSet) clear(id NodeID) {
+	if int(id/64) < len(s.words) {
+		s.words[id/64] &^= 1 << (id % 64)
+	}
+}
