@@ -1,0 +1,151 @@
+package quoll
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"quoll/election"
+	"quoll/session"
+	"quoll/transport/wire"
+	"quoll/tree"
+	"quoll/zab"
+)
+
+// linkHandler brings what the links to other servers deliver to the loop. Blocking in it is the
+// back-pressure on the other server.
+type linkHandler struct{ s *Server }
+
+func (h linkHandler) LinkUp(link zab.LinkID, server zab.ServerID, dialed bool) {
+	h.s.post(event{kind: evLinkUp, link: link, server: server, dialed: dialed})
+}
+
+func (h linkHandler) LinkDown(link zab.LinkID, err error) {
+	h.s.logger.Info("link down", "link", link, "err", err)
+	h.s.post(event{kind: evLinkDown, link: link})
+}
+
+func (h linkHandler) LinkMessages(link zab.LinkID, messages []*zab.Message) {
+	h.s.post(event{kind: evMessages, link: link, messages: messages})
+}
+
+func (h linkHandler) LinkProgress(link zab.LinkID) {
+	h.s.post(event{kind: evProgress, link: link})
+}
+
+// meshHandler does the same for the election.
+type meshHandler struct{ s *Server }
+
+func (h meshHandler) Notification(from zab.ServerID, n election.Notification) {
+	h.s.post(event{kind: evNotification, server: from, vote: n})
+}
+
+func (h meshHandler) MeshUp(id zab.ServerID)   { h.s.post(event{kind: evMeshUp, server: id}) }
+func (h meshHandler) MeshDown(id zab.ServerID) { h.s.post(event{kind: evMeshDown, server: id}) }
+
+// storage is what the links stream from and to: snapshots and stretches of the log.
+type storage struct{ s *Server }
+
+func (t storage) OpenSnapshot(z zab.Zxid) (io.ReadCloser, int64, error) {
+	return t.s.log.OpenSnapshot(z)
+}
+
+func (t storage) Read(from, to zab.Zxid, f func([]zab.Txn) error) error {
+	return t.s.log.Read(from, to, f)
+}
+
+// ReceiveSnapshot stores a leader's snapshot and builds its tree aside: the present one goes on
+// until the new epoch is durable (R10).
+func (t storage) ReceiveSnapshot(z zab.Zxid, size int64, r io.Reader) error {
+	var received *tree.Tree
+	err := t.s.log.ReceiveSnapshot(z, size, r, func(r io.Reader) (err error) {
+		received, err = tree.Restore(t.s.cfg.treeOptions(t.s.boot), r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if received.Applied() != z {
+		return errors.New("snapshot " + z.String() + " holds the tree of " + received.Applied().String())
+	}
+	t.s.staged.put(received)
+	return nil
+}
+
+// stagedTrees holds the trees of received snapshots until one is installed. Several links may
+// deliver some at the same time, of which the Peer installs at most one; trees of the same zxid
+// are equal.
+type stagedTrees struct {
+	mu    sync.Mutex
+	trees map[zab.Zxid]*tree.Tree
+}
+
+func (s *stagedTrees) put(t *tree.Tree) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trees == nil {
+		s.trees = make(map[zab.Zxid]*tree.Tree)
+	}
+	s.trees[t.Applied()] = t
+}
+
+// take returns the tree of z and forgets all others.
+func (s *stagedTrees) take(z zab.Zxid) *tree.Tree {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.trees[z]
+	if t == nil {
+		panic("quoll: install of snapshot " + z.String() + ", which was not received")
+	}
+	s.trees = nil
+	return t
+}
+
+// clear forgets what was received for a leader that is gone.
+func (s *stagedTrees) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trees = nil
+}
+
+// lockedWatches is the table of watches behind a lock: connections register beside each other.
+type lockedWatches struct {
+	mu    sync.Mutex
+	table *session.Watches
+}
+
+func (w *lockedWatches) Add(c session.ConnID, path string, m session.Mode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.table.Add(c, path, m)
+}
+
+func (w *lockedWatches) Has(c session.ConnID, path string, t session.WatcherType) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.table.Has(c, path, t)
+}
+
+func (w *lockedWatches) Remove(c session.ConnID, path string, t session.WatcherType) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.table.Remove(c, path, t)
+}
+
+func (w *lockedWatches) RemoveConn(c session.ConnID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.table.RemoveConn(c)
+}
+
+func (w *lockedWatches) Trigger(e wire.EventType, path []byte, emit func(session.ConnID)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.table.Trigger(e, path, emit)
+}
+
+func (w *lockedWatches) totals() (conns, paths, watches int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.table.Totals()
+}
