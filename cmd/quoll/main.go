@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line; a field is a command.
+type cli struct {
+	Serve      serveCmd      `cmd:"" help:"Run a server from a zoo.cfg."`
+	Dev        devCmd        `cmd:"" help:"Run an ensemble on this machine, ready in a second."`
+	Ls         lsCmd         `cmd:"" help:"List the children of a znode."`
+	Get        getCmd        `cmd:"" help:"Print the data of a znode."`
+	Set        setCmd        `cmd:"" help:"Replace the data of a znode."`
+	Create     createCmd     `cmd:"" help:"Create a znode and print its path."`
+	Delete     deleteCmd     `cmd:"" help:"Delete a znode."`
+	Stat       statCmd       `cmd:"" help:"Print what is known of a znode besides its data."`
+	FourLetter fourLetterCmd `cmd:"" name:"4lw" help:"Ask a server a four-letter word, such as srvr."`
+	Bench      benchCmd      `cmd:"" help:"Put load on servers and measure them."`
+	Compare    compareCmd    `cmd:"" help:"Measure Quoll and Apache ZooKeeper side by side."`
+	Version    versionCmd    `cmd:"" help:"Print the version of this program."`
+}
+
+// The exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// console is what a command may touch of the world around it.
+type console struct {
+	ctx context.Context // ends when the user interrupts
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+func (c *console) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.out, format, args...)
+	return err
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(os.Args[1:], &console{ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// exit is thrown by the parser when it has done the work itself, as for --help.
+type exit int
+
+// run does what args say and returns the exit code.
+func run(args []string, c *console) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			code = int(e)
+		}
+	}()
+	var commands cli
+	parser, err := kong.New(&commands,
+		kong.Name("quoll"),
+		kong.Description("A coordination service that every ZooKeeper client can use, and its tools."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(c.out, c.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.Bind(c),
+	)
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(c.err, "quoll:", err)
+		fmt.Fprintln(c.err, "quoll: see quoll --help")
+		return exitUsage
+	}
+	if err := parsed.Run(); err != nil {
+		if c.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted")
+		}
+		fmt.Fprintln(c.err, "quoll:", err)
+		return exitFailure
+	}
+	return 0
+}
+
+// versionCmd prints what the build recorded.
+type versionCmd struct{}
+
+// Run performs the command.
+func (versionCmd) Run(c *console) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this binary was built without its version")
+	}
+	version, revision := info.Main.Version, ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = " " + s.Value
+		}
+	}
+	return c.printf("quoll %s%s %s\n", version, revision, info.GoVersion)
+}
