@@ -1,0 +1,61 @@
+# One or two lines a target; `make` alone prints them. `make check` is what a commit must pass.
+GO        ?= go
+LINT      = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT   = $(GO) run mvdan.cc/gofumpt@v0.12.0
+DEADCODE  = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
+FUZZTIME ?= 15s
+SERVERS  ?= 3
+
+.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop docs clean
+
+help: ## print the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## bin/quoll
+	$(GO) build -o bin/quoll ./cmd/quoll
+
+run: build ## an ensemble of SERVERS servers on this machine, clients on 127.0.0.1:2181 and up
+	bin/quoll dev --servers $(SERVERS)
+
+test: ## everything that must hold, in minutes
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+bench: build build/zookeeper ## Quoll and Apache ZooKeeper side by side, and the ratios
+	bin/quoll compare --zookeeper build/zookeeper $(BENCH)
+
+build/zookeeper: jepsen/compat/pom.xml # the jars of Apache ZooKeeper, from Maven Central
+	mvn -q -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$@
+
+microbench: ## every benchmark of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+cover: ## test coverage, by function in cover.out
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./... && $(GO) tool cover -func=cover.out | tail -1
+
+fmt: ## format all Go files
+	$(GOFUMPT) -l -w .
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint and unreachable functions
+	$(LINT) run ./...
+	@out=$$($(DEADCODE) -test ./...) && test -z "$$out" || { echo "$$out"; exit 1; }
+
+check: vet lint test ## what a commit must pass; lint also refuses files that are not formatted
+
+interop: build ## the test suites of clients that others wrote, against bin/quoll
+	jepsen/compat/run
+
+docs: ## the documentation of every package, as text, in build/docs
+	@mkdir -p build/docs && for p in $$($(GO) list ./...); do $(GO) doc -all $$p > build/docs/$$(echo $$p | tr / .).txt; done
+
+clean: ## remove what the other targets made
+	rm -rf bin build cover.out
