@@ -121,6 +121,34 @@ func (e *ensemble) leader() int {
 	return -1
 }
 
+// otherLeader waits until a server other than old leads, and returns it.
+func (e *ensemble) otherLeader(old int) (leader int) {
+	e.t.Helper()
+	e.await("another leader", func() bool {
+		for i := range e.servers {
+			if i != old && e.status(i).Mode == admin.ModeLeader {
+				leader = i
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// isolate cuts server i off from the other servers; rejoin ends that. Clients still reach it.
+func (e *ensemble) isolate(i int) { e.eachOther(i, e.net.Partition) }
+
+func (e *ensemble) rejoin(i int) { e.eachOther(i, e.net.Heal) }
+
+func (e *ensemble) eachOther(i int, do func(a, b string)) {
+	for j := range e.servers {
+		if j != i {
+			do(host(i), host(j))
+		}
+	}
+}
+
 // follower returns a running server that does not lead.
 func (e *ensemble) follower() int {
 	e.t.Helper()

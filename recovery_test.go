@@ -16,19 +16,6 @@ import (
 	"quoll/zab"
 )
 
-// isolate cuts server i off from the other servers; rejoin ends that. Clients still reach it.
-func (e *ensemble) isolate(i int) { e.eachOther(i, e.net.Partition) }
-
-func (e *ensemble) rejoin(i int) { e.eachOther(i, e.net.Heal) }
-
-func (e *ensemble) eachOther(i int, do func(a, b string)) {
-	for j := range e.servers {
-		if j != i {
-			do(host(i), host(j))
-		}
-	}
-}
-
 // pass lets time go by in the bubble.
 func (e *ensemble) pass(d time.Duration) {
 	end := time.Now().Add(d)

@@ -154,34 +154,17 @@ func TestDeposedLeaderIsTruncated(t *testing.T) {
 		c := e.dial(client.Options{}, old)
 		_, err := c.Create(e.ctx, "/a", nil, nil, persistent)
 		require.NoError(t, err)
-		for i := range e.servers {
-			if i != old {
-				e.net.Partition(host(old), host(i))
-			}
-		}
+		e.isolate(old)
 		lost := make(chan client.Reply, 1)
 		r := wire.CreateRequest{Path: []byte("/lost"), ACL: wire.OpenACL}
 		c.Do(wire.OpCreate, r.Append, func(reply client.Reply) { lost <- reply })
-		var there int
-		e.await("another leader", func() bool {
-			for i := range e.servers {
-				if i != old && e.status(i).Mode == "leader" {
-					there = i
-					return true
-				}
-			}
-			return false
-		})
+		there := e.otherLeader(old)
 		d := e.dial(client.Options{}, there)
 		_, err = d.Create(e.ctx, "/b", nil, nil, persistent)
 		require.NoError(t, err)
 		c.Abandon() // the write must not be sent again: its session is gone with its client
 		<-lost
-		for i := range e.servers {
-			if i != old {
-				e.net.Heal(host(old), host(i))
-			}
-		}
+		e.rejoin(old)
 		e.await("the old leader to follow", func() bool { return e.status(old).Mode == "follower" })
 		_, err = d.Create(e.ctx, "/c", nil, nil, persistent)
 		require.NoError(t, err)
@@ -266,33 +249,16 @@ func TestSyncIsABarrier(t *testing.T) {
 		require.NoError(t, err)
 		_, err = c.Sync(e.ctx, "/")
 		require.NoError(t, err)
-		for i := range e.servers {
-			if i != old {
-				e.net.Partition(host(old), host(i))
-			}
-		}
+		e.isolate(old)
 		answered := make(chan client.Reply, 1)
 		path := wire.PathRequest{Path: []byte("/")}
 		c.Do(wire.OpSync, path.Append, func(r client.Reply) { answered <- r })
-		var there int
-		e.await("another leader", func() bool {
-			for i := range e.servers {
-				if i != old && e.status(i).Mode == "leader" {
-					there = i
-					return true
-				}
-			}
-			return false
-		})
+		there := e.otherLeader(old)
 		d := e.dial(client.Options{}, there)
 		_, err = d.SetData(e.ctx, "/x", []byte("2"), -1)
 		require.NoError(t, err)
 		require.Empty(t, answered, "a leader without a quorum answered a sync")
-		for i := range e.servers {
-			if i != old {
-				e.net.Heal(host(old), host(i))
-			}
-		}
+		e.rejoin(old)
 		if r := <-answered; r.Err == nil {
 			data, _, err := c.Data(e.ctx, "/x")
 			require.NoError(t, err)
