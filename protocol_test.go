@@ -332,6 +332,7 @@ func TestEverythingInOneSegment(t *testing.T) {
 		c.fires(wire.EventNodeDataChanged, "/mine")
 		require.Equal(t, wire.OK, c.reply().Code)
 
+		e.converge() // a server behind what the client has seen would send it away (R27)
 		d := e.raw(e.leader())
 		greeting := wire.ConnectRequest{LastZxidSeen: seen, TimeoutMs: 10_000, SessionID: c.session, Password: c.password, HasReadOnly: true}
 		watches := wire.SetWatchesRequest{RelativeZxid: seen, Data: []string{"/mine"}, Exist: []string{"/later"}, Child: []string{}}
