@@ -27,7 +27,8 @@ type PeerConfig struct {
 	ResendTicks    int // first re-send of an unanswered vote; doubles up to MaxResendTicks
 	MaxResendTicks int
 
-	MaxCounter uint64 // 0: zab.MaxCounter; tests exhaust it (R22)
+	MaxCounter  uint64 // 0: zab.MaxCounter; tests exhaust it (R22)
+	WindowBytes int    // txns kept in memory for learners that were away; 0: zab.DefaultWindowBytes
 
 	MinSessionMs, MaxSessionMs int32 // a client's wish is clamped to these
 
@@ -105,7 +106,7 @@ func NewPeer(cfg PeerConfig, state zab.State, t *tree.Tree, watches WatchTable) 
 	p := &Peer{cfg: cfg, tree: t, watches: watches}
 	p.rules = tree.NewRules(cfg.Tree)
 	p.zab = zab.New(zab.Config{
-		ID: cfg.ID, Ensemble: cfg.Ensemble, MaxCounter: cfg.MaxCounter,
+		ID: cfg.ID, Ensemble: cfg.Ensemble, MaxCounter: cfg.MaxCounter, WindowBytes: cfg.WindowBytes,
 		InitTicks: cfg.InitTicks, SyncTicks: cfg.SyncTicks, PingTicks: cfg.PingTicks,
 	}, state)
 	p.election = election.New(election.Config{

@@ -173,7 +173,7 @@ func (p *Peer) forward(out *Actions) {
 func (p *Peer) propose(r *zab.Request, origin zab.ServerID, out *Actions) {
 	z := p.zab.NextZxid()
 	if z == 0 { // the epoch's counter is used up (R22): the request stays queued for the next one
-		p.zab.Abdicate(&out.Actions)
+		p.zab.Propose(nil, &out.Actions) // which gives the role up for that
 		return
 	}
 	if wire.Op(r.Op) == wire.OpCreateSession {

@@ -46,7 +46,7 @@ func (s *Server) publish() {
 	}
 	if !same {
 		s.logger.Info("role", "role", r.role.String(), "phase", r.phase.String(), "epoch", z.Epoch(), "leader", z.Leader(),
-			"zxid", z.LastLogged())
+			"zxid", z.LastLogged(), "left", string(z.Left()))
 	}
 	if r.role == zab.Looking {
 		s.staged.clear()

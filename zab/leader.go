@@ -194,7 +194,7 @@ func (p *Peer) lockedOut(ln *learner, m *Message, out *Actions) {
 		return
 	}
 	p.lockedOutYet, p.lockedOutAt = true, p.now
-	p.leave(out)
+	p.leave(LockedOut, out)
 }
 
 // onAckEpoch takes a promise. While the epoch is being decided, one from a more recent server
@@ -286,11 +286,14 @@ func (p *Peer) leaderTick(out *Actions) {
 	clear(l.learners[len(kept):])
 	l.learners = kept
 	switch {
-	case p.phase == Broadcast && !p.cfg.Ensemble.Quorum(live), // R23
-		// Its own disk hangs (ZOOKEEPER-2247). Without another voter nobody could do better.
-		p.phase == Broadcast && p.lastDurable < l.old(p.now) && len(p.cfg.Ensemble.Voters()) > 1,
-		p.phase != Broadcast && p.now-l.progress > int64(p.cfg.InitTicks):
-		p.leave(out)
+	case p.phase == Broadcast && !p.cfg.Ensemble.Quorum(live): // R23
+		p.leave(QuorumLost, out)
+		return
+	case p.phase == Broadcast && p.lastDurable < l.old(p.now) && len(p.cfg.Ensemble.Voters()) > 1:
+		p.leave(DiskHangs, out) // ZOOKEEPER-2247. Without another voter nobody could do better.
+		return
+	case p.phase != Broadcast && p.now-l.progress > int64(p.cfg.InitTicks):
+		p.leave(NoQuorumInTime, out)
 		return
 	}
 	l.sentAt[p.now%int64(len(l.sentAt))] = l.sent

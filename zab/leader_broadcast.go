@@ -10,7 +10,7 @@ func (p *Peer) Propose(data []byte, out *Actions) Zxid {
 	}
 	z := p.NextZxid()
 	if z == 0 {
-		p.leave(out)
+		p.leave(CounterUsedUp, out)
 		p.check()
 		return 0
 	}

@@ -304,6 +304,6 @@ func (p *Peer) learnerTick(out *Actions) {
 		limit = p.cfg.SyncTicks
 	}
 	if p.now-p.asLearner.heard > int64(limit) {
-		p.leave(out)
+		p.leave(LeaderSilent, out)
 	}
 }

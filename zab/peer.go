@@ -41,6 +41,7 @@ type Peer struct {
 	role        Role
 	phase       Phase
 	incarnation uint64 // counts roles entered and left (R6)
+	left        Cause  // why the last one was left
 	now         int64  // ticks since New
 	epoch       Epoch  // of the leadership this role is part of; 0: not known yet
 	leader      ServerID
@@ -374,7 +375,7 @@ func (p *Peer) Snapshotted(newest, horizon Zxid, out *Actions) {
 // Abdicate leaves the role: the disk has trouble, or the server stops.
 func (p *Peer) Abdicate(out *Actions) {
 	if p.role != Looking {
-		p.leave(out)
+		p.leave(Asked, out)
 	}
 	p.check()
 }

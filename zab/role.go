@@ -64,10 +64,27 @@ func (p *Peer) enter(r Role, leader ServerID) {
 	p.role, p.phase, p.leader, p.epoch = r, Discovery, leader, 0
 }
 
+// Cause says why a role was left, for operators and for the coverage of tests.
+type Cause string
+
+// The causes.
+const (
+	QuorumLost     Cause = "leader: no quorum was heard within the sync limit"
+	NoQuorumInTime Cause = "leader: no quorum came to its epoch within the init limit"
+	DiskHangs      Cause = "leader: its own disk hangs"
+	CounterUsedUp  Cause = "leader: the counter of the epoch is used up"
+	LockedOut      Cause = "leader: a server has promised a later epoch"
+	LeaderGone     Cause = "learner: the link to the leader broke"
+	LeaderSilent   Cause = "learner: the leader was silent for too long"
+	LeaderRefused  Cause = "learner: the leader broke the protocol or could not be followed"
+	Asked          Cause = "asked to"
+)
+
 // leave ends the role, whatever ends it, and drops everything of it (R6). What is committed stays
 // committed, what is logged stays logged; a half-received generation is given back. The next
 // initial history decides what becomes of the rest.
-func (p *Peer) leave(out *Actions) {
+func (p *Peer) leave(why Cause, out *Actions) {
+	p.left = why
 	if l := p.asLeader; l != nil {
 		for _, ln := range l.learners {
 			out.Close = append(out.Close, ln.link)
@@ -134,7 +151,7 @@ func (p *Peer) LinkDown(link LinkID, out *Actions) {
 	switch {
 	case p.asLearner != nil && link == p.asLearner.link:
 		p.asLearner.link = 0
-		p.leave(out)
+		p.leave(LeaderGone, out)
 	case p.asLeader != nil:
 		if ln := p.asLeader.find(link); ln != nil {
 			p.asLeader.remove(ln)
@@ -180,7 +197,7 @@ func (p *Peer) violation(link LinkID, k Kind, text string, out *Actions) {
 	out.Violations = append(out.Violations, Violation{Link: link, Kind: k, Text: text})
 	switch {
 	case p.asLearner != nil:
-		p.leave(out)
+		p.leave(LeaderRefused, out)
 	case p.asLeader != nil:
 		if ln := p.asLeader.find(link); ln != nil {
 			p.drop(ln, out)

@@ -38,6 +38,9 @@ func (p *Peer) Delivered() Zxid { return p.delivered }
 // Leader returns the server that leads or is to be followed, 0 while Looking.
 func (p *Peer) Leader() ServerID { return p.leader }
 
+// Left returns why the last role ended, "" before any has.
+func (p *Peer) Left() Cause { return p.left }
+
 // Incarnation counts the roles that this server has entered and left. Work that outlives an input
 // carries it, and is dropped when it no longer fits (R6).
 func (p *Peer) Incarnation() uint64 { return p.incarnation }
