@@ -66,9 +66,10 @@ type Peer struct {
 	rules    *tree.Rules
 	watches  WatchTable
 
-	looking bool // an election is under way for this incarnation
-	serving bool // clients are served: Zab serves and what it delivered is applied
-	full    bool // the disk has no room: writes are refused, reads go on
+	looking bool          // an election is under way for this incarnation
+	own     election.Vote // in that election
+	serving bool          // clients are served: Zab serves and what it delivered is applied
+	full    bool          // the disk has no room: writes are refused, reads go on
 
 	now    int64 // ticks since the start (R31: monotonic, for every deadline)
 	wallMs int64 // the clock on the wall, as data only
@@ -157,6 +158,7 @@ func (p *Peer) MeshDown(id zab.ServerID, out *Actions) {
 	if id == p.zab.Leader() && p.zab.Phase() == zab.Discovery {
 		p.zab.Abdicate(&out.Actions) // it died before it could lead: dialing it is in vain
 	}
+	p.count(out)
 	p.settle(out)
 }
 
@@ -169,7 +171,17 @@ func (p *Peer) LinkUp(link zab.LinkID, server zab.ServerID, dialed bool, out *Ac
 // LinkDown tells that a link is gone. It is the last that is heard of it.
 func (p *Peer) LinkDown(link zab.LinkID, out *Actions) {
 	p.zab.LinkDown(link, &out.Actions)
+	p.count(out)
 	p.settle(out)
+}
+
+// count has the election look whether those are still there on whose votes this server is about to
+// lead: without them it would wait out the init window, and keep everybody else from an election.
+func (p *Peer) count(out *Actions) {
+	if p.leads() && !p.zab.Serving() {
+		p.election.Linked(p.zab.Linked(), &p.elect)
+		p.vote(out)
+	}
 }
 
 // Progress tells that bytes of a snapshot or of a history flow on link: it is not dead.
@@ -178,6 +190,9 @@ func (p *Peer) Progress(link zab.LinkID) { p.zab.Progress(link) }
 // Durable tells that the first seq records handed out in Persist are on disk.
 func (p *Peer) Durable(seq uint64, out *Actions) {
 	p.zab.Durable(seq, &out.Actions)
+	if p.looking && p.ballot() != p.own {
+		p.look(out) // what was under way when the election began is durable now, and may be acknowledged
+	}
 	p.settle(out)
 }
 
@@ -258,16 +273,22 @@ func (p *Peer) settle(out *Actions) {
 	}
 }
 
-// look starts an election. The vote names what is durable, never what is applied (R5, R11).
+// look starts an election.
 func (p *Peer) look(out *Actions) {
 	p.retire()
 	p.looking = true
-	own := election.Vote{Leader: p.cfg.ID, Zxid: p.zab.LastDurable(), Epoch: p.zab.CurrentEpoch()}
-	if p.zab.Silent() || p.full || !p.cfg.Ensemble.IsVoter(p.cfg.ID) {
-		own = election.Vote{}
-	}
-	p.election.Start(own, &p.elect)
+	p.own = p.ballot()
+	p.election.Start(p.own, &p.elect)
 	p.vote(out)
+}
+
+// ballot returns the vote for this server: what is durable, never what is applied (R5, R11). It is the
+// zero one when this server may not be voted for.
+func (p *Peer) ballot() election.Vote {
+	if p.zab.Silent() || p.full || !p.cfg.Ensemble.IsVoter(p.cfg.ID) {
+		return election.Vote{}
+	}
+	return election.Vote{Leader: p.cfg.ID, Zxid: p.zab.LastDurable(), Epoch: p.zab.CurrentEpoch()}
 }
 
 // vote passes on what the election asked for, and acts on its decision.

@@ -97,6 +97,9 @@ func (c *Conn) ticket() Ticket {
 // of the connection is open, and wait behind it otherwise, so that replies keep the order of
 // requests (R29). The frame is not kept; what must live longer is copied.
 func (p *Peer) Handle(c *Conn, frame []byte) Handled {
+	if c.Close { // its session is over: from here on it is told of no change, so it must not see one
+		return Handled{}
+	}
 	switch c.state {
 	case greeting:
 		return p.greet(c, frame)

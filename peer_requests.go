@@ -176,8 +176,11 @@ func (p *Peer) propose(r *zab.Request, origin zab.ServerID, out *Actions) {
 		p.zab.Propose(nil, &out.Actions) // which gives the role up for that
 		return
 	}
-	if wire.Op(r.Op) == wire.OpCreateSession {
+	switch {
+	case wire.Op(r.Op) == wire.OpCreateSession:
 		r.Session = zab.SessionID(origin) << 56
+	case r.ID.Boot != 0: // a sign of life that is here before the next report of its server
+		p.lead.expiry.Touch(r.Session, p.now)
 	}
 	if cap(p.block)-len(p.block) < 4<<10 {
 		p.block = make([]byte, 0, 64<<10)

@@ -3,6 +3,7 @@ package quoll
 import (
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"quoll/election"
@@ -72,32 +73,30 @@ func (t storage) ReceiveSnapshot(z zab.Zxid, size int64, r io.Reader) error {
 	return nil
 }
 
-// stagedTrees holds the trees of received snapshots until one is installed. Several links may
-// deliver some at the same time, of which the Peer installs at most one; trees of the same zxid
-// are equal.
+// stagedTrees holds the trees of received snapshots, in the order in which they came, until one is
+// installed. Several links may deliver some, and the installation of one can still be under way to the
+// disk when the next leader sends another.
 type stagedTrees struct {
 	mu    sync.Mutex
-	trees map[zab.Zxid]*tree.Tree
+	trees []*tree.Tree
 }
 
 func (s *stagedTrees) put(t *tree.Tree) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trees == nil {
-		s.trees = make(map[zab.Zxid]*tree.Tree)
-	}
-	s.trees[t.Applied()] = t
+	s.trees = append(s.trees, t)
 }
 
-// take returns the tree of z and forgets all others.
+// take returns the tree of z and forgets those that came before it: the Peer has passed them over.
 func (s *stagedTrees) take(z zab.Zxid) *tree.Tree {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.trees[z]
-	if t == nil {
+	i := slices.IndexFunc(s.trees, func(t *tree.Tree) bool { return t.Applied() == z })
+	if i < 0 {
 		panic("quoll: install of snapshot " + z.String() + ", which was not received")
 	}
-	s.trees = nil
+	t := s.trees[i]
+	s.trees = slices.Delete(s.trees, 0, i+1)
 	return t
 }
 

@@ -48,7 +48,7 @@ func (s *Server) publish() {
 		s.logger.Info("role", "role", r.role.String(), "phase", r.phase.String(), "epoch", z.Epoch(), "leader", z.Leader(),
 			"zxid", z.LastLogged(), "left", string(z.Left()))
 	}
-	if r.role == zab.Looking {
+	if r.role == zab.Looking && !z.Installing() {
 		s.staged.clear()
 	}
 	if r.serving && !old.serving {

@@ -45,3 +45,13 @@ func (ms *marks) pop(seq uint64) (mark, bool) {
 	}
 	return m, true
 }
+
+// installs reports whether one of them makes a snapshot the history.
+func (ms *marks) installs() bool {
+	for i := range ms.queue[ms.head:] {
+		if ms.queue[ms.head+i].install != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -35,6 +35,12 @@ func (p *Peer) Committed() Zxid { return p.committed }
 // Delivered returns the last zxid handed out in Deliver or Install.
 func (p *Peer) Delivered() Zxid { return p.delivered }
 
+// Installing reports whether a snapshot that a leader sent may still become the tree: it was not given
+// up, and the record that makes it the history may be on its way to the disk although its leader is gone.
+func (p *Peer) Installing() bool {
+	return p.asLearner != nil && p.asLearner.install != nil || p.pending.installs()
+}
+
 // Leader returns the server that leads or is to be followed, 0 while Looking.
 func (p *Peer) Leader() ServerID { return p.leader }
 
@@ -73,6 +79,16 @@ func (p *Peer) Learner(link LinkID) (ServerID, bool) {
 		return ln.server, true
 	}
 	return 0, false
+}
+
+// Linked returns the servers that have a link to this leader, however far they have come on it.
+func (p *Peer) Linked() (servers Set) {
+	if p.asLeader != nil {
+		for _, ln := range p.asLeader.learners {
+			servers.Add(ln.server)
+		}
+	}
+	return servers
 }
 
 // IsLeaderLink reports whether link is the live one to our leader and we serve.
