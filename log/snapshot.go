@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -120,19 +121,27 @@ func encodeSnapshot(f *snapshotFile, z zab.Zxid, write func(io.Writer) error) er
 	if _, err := f.Write(snapshotHead(z)); err != nil {
 		return err
 	}
-	enc, err := zstd.NewWriter(f, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(snapshotWindow), zstd.WithEncoderCRC(false))
-	if err != nil {
-		return err
+	enc := encoders.Get().(*zstd.Encoder)
+	enc.Reset(f)
+	err := write(enc)
+	if err = errors.Join(err, enc.Close()); err != nil {
+		return err // what failed is not used again
 	}
-	if err := write(enc); err != nil {
-		return errors.Join(err, enc.Close())
-	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
+	enc.Reset(nil)
+	encoders.Put(enc)
 	return f.seal()
 }
+
+// encoders keeps encoders for the next snapshot: making one clears megabytes, which matters when
+// snapshots are small and many. What an encoder writes does not depend on what it wrote before.
+var encoders = sync.Pool{New: func() any {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(snapshotWindow), zstd.WithEncoderCRC(false))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return enc
+}}
 
 // checkHead judges the first bytes of a snapshot.
 func checkHead(b []byte, z zab.Zxid) error {
