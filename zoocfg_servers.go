@@ -218,7 +218,7 @@ func splitAddress(text string) (host string, fields []string, err error) {
 
 func parsePort(text string) (int, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
-	if err != nil || n == 0 || zab.ServerID(n) > maxServerID {
+	if err != nil || n == 0 {
 		return 0, fmt.Errorf("%q is not a port: 1..65535", text)
 	}
 	return int(n), nil

@@ -1,8 +1,10 @@
 package quoll_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -449,5 +451,30 @@ func TestEnsembleWarnings(t *testing.T) {
 		_, warnings, err := read(t, files{"zoo.cfg": c.text, "data/myid": "1"})
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, warnings, name)
+	}
+}
+
+// Every port number is one, wherever a port is written, and all of them are read as written.
+func TestEveryPort(t *testing.T) {
+	const servers, ports = 254, 65535
+	written := 0
+	port := func() int { // from 1 again when all were written
+		written++
+		return (written-1)%ports + 1
+	}
+	for written < ports {
+		text := strings.Builder{}
+		clientPort := port()
+		fmt.Fprintf(&text, "dataDir={dir}/data\ninitLimit=5\nsyncLimit=2\nclientPort=%d\n", clientPort)
+		var want []quoll.ServerSpec
+		for id := range zab.ServerID(servers) {
+			s := quoll.ServerSpec{ID: id + 1, Host: "h" + strconv.Itoa(int(id)), LinkPort: port(), ElectionPort: port()}
+			fmt.Fprintf(&text, "server.%d=%s:%d:%d\n", s.ID, s.Host, s.LinkPort, s.ElectionPort)
+			want = append(want, s)
+		}
+		cfg, _, err := read(t, files{"zoo.cfg": text.String(), "data/myid": "1\n"})
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf(":%d", clientPort), cfg.ClientAddress)
+		require.Equal(t, want, cfg.Servers)
 	}
 }

@@ -62,45 +62,50 @@ const benchRoot = "/quoll-bench"
 
 // Run performs the command.
 func (b *benchCmd) Run(c *console) error {
-	report, err := b.measure(c)
+	report, left, err := b.measure(c.ctx)
+	if left != nil {
+		fmt.Fprintln(c.err, "quoll:", left)
+	}
 	if err != nil {
 		return err
 	}
 	return b.print(c, report)
 }
 
-// measure performs the run and, unless it is to stay, removes what it made.
-func (b *benchCmd) measure(c *console) (*benchReport, error) {
+// measure performs the run and, unless it is to stay, removes what it made. left tells of znodes
+// that are still there against that intention: what was measured is as good as without them.
+func (b *benchCmd) measure(ctx context.Context) (report *benchReport, left, err error) {
 	if b.Gap {
 		b.Conns, b.Inflight, b.Warmup, b.Mix, b.Keys = 1, 1, 0, "set=100", 1
 	}
 	plan, err := b.plan()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	admin, err := client.Dial(c.ctx, plan.options(0))
+	admin, err := client.Dial(ctx, plan.options(0))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer admin.Abandon()
-	if err = plan.prepare(c.ctx, admin); err != nil {
-		return nil, fmt.Errorf("prepare %s: %w", plan.root, err)
+	if err = plan.prepare(ctx, admin); err != nil {
+		return nil, nil, fmt.Errorf("prepare %s: %w", plan.root, err)
 	}
-	report, err := plan.measure(c.ctx)
+	report, err = plan.measure(ctx)
 	if err == nil {
 		report.Command = strings.Join(os.Args, " ")
 	}
 	// The znodes go even when the user has interrupted the run.
-	ctx := context.WithoutCancel(c.ctx)
+	ctx = context.WithoutCancel(ctx)
 	if b.Fill == 0 && !b.Keep {
 		if failed := deleteTree(ctx, admin, plan.root); failed != nil {
-			fmt.Fprintf(c.err, "quoll: %s is still there: %v\n", plan.root, failed)
+			return report, fmt.Errorf("%s and the znodes below it are still there: %w; "+
+				"once the servers serve again, quoll delete --recursive removes them", plan.root, failed), err
 		}
 	}
 	if closed := admin.Close(ctx); err == nil {
 		err = closed
 	}
-	return report, err
+	return report, nil, err
 }
 
 func (b *benchCmd) print(c *console, r *benchReport) error {

@@ -264,3 +264,19 @@ func TestBenchGap(t *testing.T) {
 	require.Greater(t, report.Total.Acked, int64(20))
 	require.LessOrEqual(t, report.Total.Failed, int64(4))
 }
+
+// When the servers are gone by the end of a run, its report stands, and what stays behind is told
+// of once, with what to do about it.
+func TestBenchCannotCleanUp(t *testing.T) {
+	f := startFake(t)
+	f.dieAt = wire.OpGetChildren2 // which removing the znodes begins with
+	r := invoke(t, "", "bench", "--servers="+f.addr, "--json=-", "--conns=2", "--keys=5", "--warmup=0s", "--duration=50ms", "--timeout=200ms")
+	require.Zero(t, r.code, r.err)
+	var report benchReport
+	require.NoError(t, json.Unmarshal([]byte(r.out), &report))
+	require.Positive(t, report.Total.Acked)
+	require.Equal(t, 1, strings.Count(r.err, "\n"), r.err)
+	require.Contains(t, r.err, benchRoot+"/")
+	require.Contains(t, r.err, "are still there")
+	require.Contains(t, r.err, "quoll delete --recursive")
+}

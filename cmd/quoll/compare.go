@@ -40,20 +40,53 @@ type comparison struct {
 type side struct {
 	name string
 	*cluster.Cluster
+	littered bool // told that znodes of a run stay
+	slow     bool // was without a leader for longer than gapSuspect
 }
 
-// Run performs the command.
+// Run performs the command. The servers' directories go when all is well; else they are evidence.
 func (m *compareCmd) Run(c *console) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "quoll-compare-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
 	sides := []side{{name: "zookeeper"}, {name: "quoll"}}
+	defer func() {
+		if err == nil && !slices.ContainsFunc(sides, func(s side) bool { return s.slow }) || c.ctx.Err() != nil {
+			os.RemoveAll(dir)
+			return
+		}
+		fmt.Fprintf(c.err, "quoll: the servers' directories, with their logs, are kept: %s\n", dir)
+	}()
+	defer func() {
+		for i := range sides {
+			if sides[i].Cluster != nil {
+				sides[i].Close()
+			}
+		}
+	}()
+	if err = m.start(c, sides, dir); err != nil {
+		return err
+	}
+	rows, err := m.rows(c, sides)
+	// That a server died explains an error, and makes numbers worthless that look right.
+	for i := range sides {
+		if ended := sides[i].Failed(); ended != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", sides[i].name, ended))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return printComparison(c, rows)
+}
+
+// start starts both sides and waits until they serve.
+func (m *compareCmd) start(c *console, sides []side, dir string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	commands := []func(string) []string{cluster.ZooKeeper(m.ZooKeeper), cluster.Quoll(self)}
 	for i := range sides {
 		home := filepath.Join(dir, sides[i].name)
@@ -61,28 +94,44 @@ func (m *compareCmd) Run(c *console) (err error) {
 			return err
 		}
 		sides[i].Cluster, err = cluster.Start(cluster.Options{Dir: home, Size: m.Servers, Command: commands[i]})
-		defer sides[i].Close()
 		if err != nil {
 			return err
 		}
 	}
 	for i := range sides {
-		if err := sides[i].AwaitServing(c.ctx); err != nil {
+		if err := sides[i].awaitServing(c.ctx); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// rows measures everything.
+func (m *compareCmd) rows(c *console, sides []side) ([]comparison, error) {
 	if err := m.warm(c, sides); err != nil {
-		return err
+		return nil, err
 	}
 	var rows []comparison
 	for _, measure := range []func(*console, []side) ([]comparison, error){m.loads, m.gaps, m.fills} {
 		more, err := measure(c, sides)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows = append(rows, more...)
 	}
-	return printComparison(c, rows)
+	return rows, nil
+}
+
+// servingPatience is enough to load what a comparison fills.
+const servingPatience = 2 * time.Minute
+
+func (s *side) awaitServing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, servingPatience)
+	defer cancel()
+	if err := s.AwaitServing(ctx); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
 }
 
 func (m *compareCmd) wants(name string) bool {
@@ -108,8 +157,11 @@ func (m *compareCmd) bench(c *console, s *side, b benchCmd) (*benchReport, error
 	if b.Duration == 0 {
 		b.Duration, b.Warmup = m.Duration, m.Warmup
 	}
-	quiet := &console{ctx: c.ctx, out: &strings.Builder{}, err: c.err}
-	r, err := b.measure(quiet)
+	r, left, err := b.measure(c.ctx)
+	if left != nil && !s.littered {
+		s.littered = true
+		fmt.Fprintf(c.err, "%s: %v; this is told of the first run only\n", s.name, left)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -163,10 +215,12 @@ func (r *comparison) set(side int, v float64) {
 	}
 }
 
-// gapAfter is when the leader is killed in a run of gapRun.
+// gapAfter is when the leader is killed in a run of gapRun. A gap over gapSuspect, in ms, is none
+// that an election explains.
 const (
-	gapAfter = 2 * time.Second
-	gapRun   = 8 * time.Second
+	gapAfter   = 2 * time.Second
+	gapRun     = 8 * time.Second
+	gapSuspect = 3000
 )
 
 // gaps kills the leader under one writer that reconnects.
@@ -189,25 +243,43 @@ func (m *compareCmd) gaps(c *console, sides []side) ([]comparison, error) {
 func (m *compareCmd) gap(c *console, s *side) (float64, error) {
 	var gaps [3]float64
 	for i := range gaps {
-		leader, err := s.Leader(c.ctx)
+		gap, err := m.killLeader(c, s)
 		if err != nil {
 			return 0, err
 		}
-		kill := time.AfterFunc(gapAfter, func() { s.Kill(leader) })
-		r, err := m.bench(c, s, benchCmd{Gap: true, Size: 100, Duration: gapRun})
-		kill.Stop()
-		if err != nil {
-			return 0, err
-		}
-		gaps[i] = r.LongestGap
-		if err := s.Restart(leader); err != nil {
-			return 0, err
-		}
-		if err := s.AwaitServing(c.ctx); err != nil {
-			return 0, err
-		}
+		gaps[i] = gap
 	}
-	return max(min(gaps[0], gaps[1]), min(max(gaps[0], gaps[1]), gaps[2])), nil
+	slices.Sort(gaps[:])
+	return gaps[1], nil
+}
+
+// killLeader kills the leader under a writer, starts it again, and returns the gap.
+func (m *compareCmd) killLeader(c *console, s *side) (float64, error) {
+	leader, err := s.Leader(c.ctx)
+	if err != nil {
+		return 0, err
+	}
+	killed := make(chan struct{})
+	kill := time.AfterFunc(gapAfter, func() {
+		s.Kill(leader)
+		close(killed)
+	})
+	r, err := m.bench(c, s, benchCmd{Gap: true, Size: 100, Duration: gapRun})
+	if !kill.Stop() {
+		<-killed
+	}
+	if err != nil {
+		return 0, err
+	}
+	if r.LongestGap > gapSuspect {
+		s.slow = true
+		fmt.Fprintf(c.err, "%s: nothing was acknowledged for %.0f ms when server %d, the leader, was killed\n",
+			s.name, r.LongestGap, leader+1)
+	}
+	if err := s.Restart(leader); err != nil {
+		return 0, err
+	}
+	return r.LongestGap, s.awaitServing(c.ctx)
 }
 
 // fills creates many znodes, and restarts a server that has them.
@@ -255,12 +327,7 @@ func restartTime(ctx context.Context, s *side) (time.Duration, error) {
 	if err = s.Restart(victim); err != nil {
 		return 0, err
 	}
-	err = cluster.Await(ctx, "the restarted server to serve", func() bool {
-		return s.Mode(ctx, victim) != "" || !s.Running(victim)
-	})
-	if err == nil && !s.Running(victim) {
-		err = errors.New("the restarted server ended; its log says: " + s.Log(victim))
-	}
+	err = s.awaitServing(ctx)
 	return watch.now(), err
 }
 

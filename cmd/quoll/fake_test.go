@@ -24,7 +24,9 @@ type fakeServer struct {
 	zxid     int64
 	sessions int64
 	conns    []net.Conn
-	expire   bool // the next handshake of a session that exists is refused
+	expire   bool    // the next handshake of a session that exists is refused
+	dieAt    wire.Op // instead of answering this one; 0: never
+	dead     bool    // it did
 	count    map[wire.Op]int
 	identity []string
 }
@@ -114,15 +116,19 @@ func (f *fakeServer) serve(conn net.Conn) {
 			h.Decode(&d)
 			answer = f.answer(h, &d)
 		}
-		if _, err := conn.Write(answer); err != nil {
+		if _, err := conn.Write(answer); err != nil || answer == nil {
 			return
 		}
 	}
 }
 
+// greet returns the answer to a handshake; nil: the connection is closed.
 func (f *fakeServer) greet(d *jute.Decoder) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.dead {
+		return nil
+	}
 	var hello wire.ConnectRequest
 	hello.Decode(d)
 	welcome := wire.ConnectResponse{SessionID: hello.SessionID, TimeoutMs: hello.TimeoutMs, Password: make([]byte, 16), HasReadOnly: true}
@@ -136,10 +142,15 @@ func (f *fakeServer) greet(d *jute.Decoder) []byte {
 	return wire.EndFrame(welcome.Append(wire.BeginFrame(nil)), 0)
 }
 
+// answer returns the answer to a request; nil: the connection is closed.
 func (f *fakeServer) answer(h wire.RequestHeader, d *jute.Decoder) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count[h.Op]++
+	f.dead = f.dead || h.Op == f.dieAt && f.dieAt != 0
+	if f.dead {
+		return nil
+	}
 	f.zxid++
 	b := wire.ReplyHeader{Xid: h.Xid, Zxid: f.zxid}.Append(wire.BeginFrame(nil))
 	b, code := f.perform(h.Op, d, b)

@@ -40,39 +40,57 @@ func ZooKeeper(lib string) func(string) []string {
 	}
 }
 
+// loopback is where all servers listen.
+const loopback = "127.0.0.1"
+
 // Cluster is a running ensemble. Its methods are for one goroutine.
 type Cluster struct {
 	opts    Options
+	ports   *portBlock // nil: there were none
 	servers []*server
 }
 
 type server struct {
-	dir    string
-	client string // host:port
+	dir     string
+	client  string   // host:port
+	process *process // nil before the first start, and after Kill and Stop
+	ended   error    // how the first process ended that did so by itself
+}
+
+// process is one life of a server.
+type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{}
-	log    *os.File
+	exited chan struct{} // closed when it has ended; then cmd.ProcessState says how
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
 }
 
 // Start starts all servers on free ports of the loopback interface. Close must be called even
 // when it fails.
-func Start(opts Options) (*Cluster, error) {
-	c := &Cluster{opts: opts}
-	ports, err := freePorts(3 * opts.Size)
-	if err != nil {
+func Start(opts Options) (c *Cluster, err error) {
+	c = &Cluster{opts: opts}
+	if c.ports, err = takePorts(portsPerServer * opts.Size); err != nil {
 		return c, err
 	}
 	var members strings.Builder
 	for i := range opts.Size {
-		fmt.Fprintf(&members, "server.%d=127.0.0.1:%d:%d\n", i+1, ports[3*i+1], ports[3*i+2])
+		fmt.Fprintf(&members, "server.%d=%s:%d:%d\n", i+1, loopback, c.port(i, linkPort), c.port(i, electionPort))
 	}
 	if opts.Size == 1 {
 		members.Reset()
 	}
 	for i := range opts.Size {
-		s := &server{dir: filepath.Join(opts.Dir, "s"+strconv.Itoa(i+1)), client: "127.0.0.1:" + strconv.Itoa(ports[3*i])}
+		port := c.port(i, clientPort)
+		s := &server{dir: filepath.Join(opts.Dir, "s"+strconv.Itoa(i+1)), client: net.JoinHostPort(loopback, strconv.Itoa(port))}
 		c.servers = append(c.servers, s)
-		if err := s.configure(i+1, ports[3*i], members.String(), &opts); err != nil {
+		if err := s.configure(i+1, port, members.String(), &opts); err != nil {
 			return c, err
 		}
 		if err := c.Restart(i); err != nil {
@@ -81,6 +99,16 @@ func Start(opts Options) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// The ports of one server.
+const (
+	clientPort = iota
+	linkPort
+	electionPort
+	portsPerServer
+)
+
+func (c *Cluster) port(server, which int) int { return c.ports.port(portsPerServer*server + which) }
 
 func (s *server) configure(id, port int, members string, opts *Options) error {
 	data := filepath.Join(s.dir, "data")
@@ -91,9 +119,9 @@ func (s *server) configure(id, port int, members string, opts *Options) error {
 	if tickMs == 0 {
 		tickMs = 2000
 	}
-	cfg := fmt.Sprintf("tickTime=%d\ninitLimit=10\nsyncLimit=5\ndataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\n"+
+	cfg := fmt.Sprintf("tickTime=%d\ninitLimit=10\nsyncLimit=5\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\n"+
 		"maxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n%s%s\n",
-		tickMs, data, port, members, strings.Join(opts.Extra, "\n"))
+		tickMs, data, port, loopback, members, strings.Join(opts.Extra, "\n"))
 	if err := os.WriteFile(filepath.Join(data, "myid"), []byte(strconv.Itoa(id)), 0o600); err != nil {
 		return err
 	}
@@ -101,19 +129,6 @@ func (s *server) configure(id, port int, members string, opts *Options) error {
 }
 
 func (s *server) zooCfg() string { return filepath.Join(s.dir, "zoo.cfg") }
-
-// freePorts asks the kernel for ports that nobody has; they are all held until the last is known.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
 
 // Servers returns the client addresses.
 func (c *Cluster) Servers() []string {
@@ -125,37 +140,53 @@ func (c *Cluster) Servers() []string {
 }
 
 // Restart starts server i again on its old data.
-func (c *Cluster) Restart(i int) (err error) {
+func (c *Cluster) Restart(i int) error {
 	s := c.servers[i]
-	if s.log, err = os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+	if s.process != nil {
+		if s.process.running() {
+			return fmt.Errorf("cluster: server %d runs already", i+1)
+		}
+		c.bury(i)
+	}
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
+	defer func() { _ = log.Close() }() // the process has a descriptor of its own
 	args := c.opts.Command(s.zooCfg())
-	s.cmd = exec.Command(args[0], args[1:]...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = s.log, s.log, s.dir
-	s.exited = make(chan struct{})
-	if err := s.cmd.Start(); err != nil {
-		s.cmd = nil
+	p := &process{cmd: exec.Command(args[0], args[1:]...), exited: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = log, log, s.dir
+	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("cluster: start %s: %w", args[0], err)
 	}
-	go func(cmd *exec.Cmd, exited chan struct{}) {
-		_ = cmd.Wait() // how it ended is in its log
-		close(exited)
-	}(s.cmd, s.exited)
+	go func() {
+		_ = p.cmd.Wait() // ProcessState has it
+		close(p.exited)
+	}()
+	s.process = p
 	return nil
 }
 
 func (c *Cluster) signal(i int, sig syscall.Signal, gone bool) {
-	s := c.servers[i]
-	if s.cmd == nil {
+	p := c.servers[i].process
+	if p == nil {
 		return
 	}
-	_ = s.cmd.Process.Signal(sig) // it may have ended by itself
-	if gone {
-		<-s.exited
-		_ = s.log.Close()
-		s.cmd = nil
+	if !p.running() {
+		c.bury(i)
+		return
 	}
+	_ = p.cmd.Process.Signal(sig) // it may be ending right now
+	if gone {
+		<-p.exited
+		c.servers[i].process = nil
+	}
+}
+
+// bury notes how server i ended by itself.
+func (c *Cluster) bury(i int) {
+	err := c.Ended(i)
+	c.servers[i].ended, c.servers[i].process = err, nil
 }
 
 // Kill ends server i at once (SIGKILL), as if its process had crashed.
@@ -170,25 +201,41 @@ func (c *Cluster) Pause(i int) { c.signal(i, syscall.SIGSTOP, false) }
 // Resume ends Pause.
 func (c *Cluster) Resume(i int) { c.signal(i, syscall.SIGCONT, false) }
 
-// Close kills what runs.
+// Close kills what runs and gives the ports back.
 func (c *Cluster) Close() {
 	for i := range c.servers {
 		c.Kill(i)
+	}
+	if c.ports != nil {
+		c.ports.release()
 	}
 }
 
 // Running reports whether server i has not ended.
 func (c *Cluster) Running(i int) bool {
+	p := c.servers[i].process
+	return p != nil && p.running()
+}
+
+// Ended tells how server i ended although nobody asked it to, with the end of its log; nil if that
+// never happened. It stays true of a server that was started again.
+func (c *Cluster) Ended(i int) error {
 	s := c.servers[i]
-	if s.cmd == nil {
-		return false
+	if s.ended != nil || s.process == nil || s.process.running() {
+		return s.ended
 	}
-	select {
-	case <-s.exited:
-		return false
-	default:
-		return true
+	return fmt.Errorf("cluster: server %d ended by itself: %v; its log in %s ends:\n%s",
+		i+1, s.process.cmd.ProcessState, s.dir, c.Log(i))
+}
+
+// Failed tells of every server that Ended. An ensemble hides the loss of a server, so whoever
+// measures one, or tests it, asks at the end.
+func (c *Cluster) Failed() error {
+	var all []error
+	for i := range c.servers {
+		all = append(all, c.Ended(i))
 	}
+	return errors.Join(all...)
 }
 
 // Log returns the end of what server i printed.
@@ -236,12 +283,16 @@ func Await(ctx context.Context, what string, ok func() bool) error {
 	return nil
 }
 
-// AwaitServing waits until every server that runs serves.
+// AwaitServing waits until every server serves that was not ended with Kill or Stop. It fails when
+// one has ended by itself: an ensemble of three that runs with two looks healthy until one more dies.
 func (c *Cluster) AwaitServing(ctx context.Context) error {
-	for i := range c.servers {
+	for i, s := range c.servers {
 		err := Await(ctx, "server "+strconv.Itoa(i+1)+" to serve", func() bool { return !c.Running(i) || c.Mode(ctx, i) != "" })
 		if err != nil {
 			return fmt.Errorf("%w; its log ends:\n%s", err, c.Log(i))
+		}
+		if s.process != nil && !s.process.running() {
+			return c.Ended(i)
 		}
 	}
 	return nil
@@ -262,11 +313,11 @@ func (c *Cluster) Leader(ctx context.Context) (int, error) {
 
 // Resident returns the resident memory of server i in bytes, as Linux reports it.
 func (c *Cluster) Resident(i int) (int64, error) {
-	s := c.servers[i]
-	if s.cmd == nil {
+	p := c.servers[i].process
+	if p == nil {
 		return 0, errors.New("cluster: server does not run")
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}

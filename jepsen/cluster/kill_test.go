@@ -84,6 +84,7 @@ func TestLeaderKilledTenTimes(t *testing.T) {
 	wait()
 	check(t, ctx, c, writers)
 	awaitEqualTrees(t, ctx, c)
+	require.NoError(t, c.Failed())
 }
 
 func startWriters(t *testing.T, ctx, writing context.Context, c *cluster.Cluster) ([]*writer, func()) {
