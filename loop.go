@@ -187,8 +187,7 @@ func (s *Server) take(e event) {
 // so that all disks of the ensemble work at once.
 func (s *Server) perform(a *Actions) {
 	for i := range a.Violations {
-		v := &a.Violations[i]
-		s.logger.Warn("protocol violation, link closed", "link", v.Link, "message", v.Kind.String(), "what", v.Text)
+		s.complain(&a.Violations[i])
 	}
 	if s.links != nil {
 		for i := range a.Send {
@@ -217,6 +216,15 @@ func (s *Server) perform(a *Actions) {
 	for _, link := range a.Close {
 		s.links.Close(link)
 	}
+}
+
+// complain tells operators why the Peer closed a link.
+func (s *Server) complain(v *zab.Violation) {
+	if v.Kind == 0 { // no message did it: there were none for too long
+		s.logger.Warn("learner given up as too slow, link closed", "link", v.Link, "why", v.Text)
+		return
+	}
+	s.logger.Warn("protocol violation, link closed", "link", v.Link, "message", v.Kind.String(), "what", v.Text)
 }
 
 // apply applies what is committed, keeping readers out once for the whole batch. Replies and

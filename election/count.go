@@ -86,7 +86,8 @@ func (e *Election) established() zab.ServerID {
 // deserted takes in what others say after a decision that has not come true yet, and reports
 // whether it cannot any more: the leader votes for somebody else, or so many of those that backed
 // this server do that no quorum is left. They come back only to a quorum of others, so there is
-// nothing to wait for. A server whose connection went down has not changed its mind by that.
+// nothing to wait for. A server whose connection went down has not changed its mind by that; see
+// Linked.
 func (e *Election) deserted(from zab.ServerID, n Notification) bool {
 	switch {
 	case e.settled:
@@ -111,5 +112,23 @@ func (e *Election) defects(n Notification) bool {
 		return n.Vote.Leader != e.vote.Leader
 	default:
 		return false
+	}
+}
+
+// Linked tells a server that is to lead which servers have a link to it. One that has none, and is
+// not connected either, has died or sees nothing of us: it was counted on, and does not come. When
+// no quorum is left of those that were, the decision cannot come true. Without the links, the end
+// of a connection alone would say nothing: a follower may be busy with a long synchronization.
+func (e *Election) Linked(links zab.Set, out *Out) {
+	if e.state != Leading || e.settled {
+		return
+	}
+	for _, id := range e.cfg.Ensemble.Voters() {
+		if id != e.cfg.ID && !e.connected.Has(id) && !links.Has(id) {
+			e.backers.Remove(id)
+		}
+	}
+	if !e.cfg.Ensemble.Quorum(e.backers) {
+		out.Deserted = true
 	}
 }

@@ -35,8 +35,8 @@ type Out struct {
 	Decided zab.ServerID
 
 	// Deserted tells that the last decision, which was not settled yet, cannot come true any
-	// more: the leader itself votes for somebody better, or so many voters do that no quorum is
-	// left. Leaving the role at once and calling Start saves the wait for it (ZOOKEEPER-3109).
+	// more: the leader itself votes for somebody better, or so many voters do, or are gone, that no
+	// quorum is left. Leaving the role at once and calling Start saves the wait for it (ZOOKEEPER-3109).
 	Deserted bool
 }
 
@@ -187,9 +187,10 @@ func (e *Election) answer(from zab.ServerID, n Notification, out *Out) {
 	if n.State == Looking {
 		out.Send = append(out.Send, Send{from, e.notification()})
 	}
-	if n.State == Leading && from == e.vote.Leader && from == n.Vote.Leader {
+	if n.State == Leading && from == e.vote.Leader && from == n.Vote.Leader && n.Vote.Epoch > e.vote.Epoch {
 		// Our leader serves, though we may be copying its snapshot for long. Until then, too, our
-		// vote must equal its own, or nobody could join by the two.
+		// vote must equal its own, or nobody could join by the two. A lower epoch is what it said
+		// before it served: the link that let us settle has overtaken the mesh.
 		e.name(n.Vote.Epoch, e.state, out)
 	}
 	if e.deserted(from, n) {

@@ -112,6 +112,13 @@ func (w *network) settle(id zab.ServerID, epoch zab.Epoch) {
 	w.perform(n)
 }
 
+// linked tells id, which is to lead, who has a link to it.
+func (w *network) linked(id zab.ServerID, links zab.Set) {
+	n := w.nodes[id]
+	n.Linked(links, &n.out)
+	w.perform(n)
+}
+
 // deliver hands over what is on the wire; it reports whether there was anything.
 func (w *network) deliver(p pair) bool {
 	msg, ok := w.wire[p]

@@ -31,6 +31,7 @@ import (
 //	lose A B             lose what is on the wire from A to B
 //	say A B STATE V N    B hears from A that it is in STATE and votes V in round N
 //	settle A|all E       A serves in epoch E in the role it decided for
+//	links A B,C|none     A, which is to lead, has links from these servers
 //	show                 what everybody believes
 func TestTraces(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.trace")
@@ -165,6 +166,16 @@ func (w *network) step(f []string) error {
 				w.settle(id, zab.Epoch(servers[2]))
 			}
 		}
+	case "links 2":
+		var links zab.Set
+		for word := range strings.SplitSeq(strings.ReplaceAll(f[2], "none", "0"), ",") {
+			id, err := strconv.Atoi(word)
+			if err != nil {
+				return err
+			}
+			links.Add(zab.ServerID(id))
+		}
+		w.linked(servers[1], links)
 	case "show 0":
 		w.show()
 	default:

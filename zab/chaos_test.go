@@ -85,6 +85,9 @@ func runChaos(t *rapid.T, ensembles []zabtest.Options, seen map[string]int) {
 	for what, n := range c.env.Seen() {
 		seen[what] += n
 	}
+	for what, n := range c.env.Situations() {
+		seen[what] += n
+	}
 }
 
 // events are what may happen. Each run draws its own weights, 0 among them for what is not needed:

@@ -142,6 +142,11 @@ func (p *Peer) admit(ln *learner, m *Message, out *Actions) bool {
 	case m.Epoch > MaxEpoch:
 		p.violation(ln.link, m.Kind, fmt.Sprintf("epoch %d is too large", m.Epoch), out)
 		return false
+	case m.Epoch == MaxEpoch && p.epoch != MaxEpoch:
+		// None could exceed it. An ensemble comes to its end by its own leaders, one epoch after the
+		// other, and not because of what a single server says.
+		p.violation(ln.link, m.Kind, fmt.Sprintf("epoch %d is the last one there is: no leader could come after it", m.Epoch), out)
+		return false
 	}
 	l := p.asLeader
 	ln.stage = informed

@@ -222,6 +222,61 @@ func TestEpochsEnd(t *testing.T) {
 		"export the data and start a new ensemble", func() { p.Lead(out) })
 }
 
+// TestLastEpochClaimed: a server that claims the last epoch ends its own link and not the leader,
+// whether it comes before the epoch is chosen, while the leader still looks, or later. Only to the
+// leader of that epoch it is nothing special.
+func TestLastEpochClaimed(t *testing.T) {
+	claim := &zab.Message{Kind: zab.FollowerInfo, Server: 2, Epoch: zab.MaxEpoch}
+	refused := func(t *testing.T, p *zab.Peer, out *zab.Actions) {
+		t.Helper()
+		require.Equal(t, zab.Leading, p.Role())
+		require.Equal(t, []zab.LinkID{link}, out.Close)
+		require.Len(t, out.Violations, 1)
+		require.Contains(t, out.Violations[0].Text, "16777215 is the last one there is")
+		out.Reset()
+		p.LinkUp(link+1, 3, false, out)
+		p.Receive(link+1, &zab.Message{Kind: zab.FollowerInfo, Server: 3, Epoch: 6}, out)
+		require.EqualValues(t, 7, p.Epoch(), "the others have their epoch, for which the claim does not count")
+		require.Empty(t, out.Close)
+	}
+	t.Run("in discovery", func(t *testing.T) {
+		p, out := newPeer(t, 1, zab.State{})
+		p.Lead(out)
+		p.LinkUp(link, 2, false, out)
+		p.Receive(link, claim, out)
+		refused(t, p, out)
+	})
+	t.Run("parked", func(t *testing.T) {
+		p, out := newPeer(t, 1, zab.State{})
+		p.LinkUp(link, 2, false, out)
+		p.Receive(link, claim, out)
+		p.Lead(out)
+		refused(t, p, out)
+	})
+	t.Run("later", func(t *testing.T) {
+		p, out := newPeer(t, 1, zab.State{AcceptedEpoch: 6})
+		p.LinkUp(link+2, 3, false, out)
+		p.Receive(link+2, &zab.Message{Kind: zab.FollowerInfo, Server: 3}, out)
+		p.Lead(out)
+		require.EqualValues(t, 7, p.Epoch())
+		p.LinkUp(link, 2, false, out)
+		p.Receive(link, claim, out)
+		require.Equal(t, []zab.LinkID{link}, out.Close)
+		require.Equal(t, zab.Leading, p.Role(), "it is not locked out, which would end the role")
+	})
+	t.Run("in that epoch", func(t *testing.T) {
+		p, out := newPeer(t, 1, zab.State{AcceptedEpoch: zab.MaxEpoch - 1})
+		p.LinkUp(link+2, 3, false, out)
+		p.Receive(link+2, &zab.Message{Kind: zab.FollowerInfo, Server: 3}, out)
+		p.Lead(out)
+		require.Equal(t, zab.MaxEpoch, p.Epoch())
+		p.LinkUp(link, 2, false, out)
+		p.Receive(link, claim, out)
+		require.Empty(t, out.Close)
+		require.Empty(t, out.Violations)
+	})
+}
+
 // TestBadRecovery: states that the log cannot have found are bugs of the log.
 func TestBadRecovery(t *testing.T) {
 	require.Panics(t, func() { newPeer(t, 9, zab.State{}) }, "not a member")
