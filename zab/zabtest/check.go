@@ -1,426 +1,296 @@
 package zabtest
 
 import (
-	"fmt"
 	"slices"
 
 	"quoll/zab"
 )
 
-// Checker judges every step. What it knows comes from the disks and from watching what leaves a
-// server, so a server that believes something wrong is caught when it acts on it or when its disk
-// would, whichever is first. The names are those of zab.md 3.2.
+// Checker judges what the servers of an ensemble do: the state invariants of zab.md 3.2 and the step
+// invariants of 3.3, as far as they concern Zab. What it knows comes from the disks and from watching
+// what leaves a server, so a server that believes something wrong is caught when it acts on it or
+// when its disk would, whichever is first. The first broken invariant is kept, see Err.
+//
+// Whoever performs the Actions of a server tells it, in this order: Turn before anything is
+// performed; Appended, Synced, Leaves, Delivered, Installed, Answered as these things happen; Step
+// when the turn is over. Appended may come later than the turn whose records it brings, as it does
+// when a disk has a queue; what belongs to Send, Deliver and Install happens before Step. A process
+// begins with Recovered, before its Peer is asked anything, and ends with Stopped.
+//
+// # What it costs
+//
+// Nothing here walks over a history or over Canon. Each record costs a lookup, each message a
+// comparison with its link, and Step some comparisons of numbers that only ever grow. The tree of txns
+// (see txn) makes a history a pointer, and how far a disk covers Canon is one number of the server.
+//
+// # Budget
+//
+// A wiped server has forgotten its promises, and no protocol survives any number of these. See
+// Expendable for what it may have attested when it is wiped.
 type Checker struct {
-	env *Env
-	err error
+	// OnDurable, when it is set, is given each record that becomes durable, in the order of its log.
+	OnDurable func(*Subject, zab.Record)
+	// Forged: somebody puts messages on links that no server sent. Nobody is blamed then for
+	// what a receiver refuses (I-CONN).
+	Forged bool
 
-	proposals map[zab.Zxid]proposal
-	leaders   map[zab.Epoch]leadership
-	initial   map[zab.Epoch]zab.Zxid // end of I[e]
-	promised  map[zab.ServerID]zab.Epoch
+	ensemble *zab.Ensemble
+	err      *Broken
+	servers  []*server
+	byID     [256]*server
+
+	txns  map[zab.Zxid]*txn // Prop
+	store []txn             // from which they are taken
+
+	epochs   []*epoch // ascending
+	byNumber map[zab.Epoch]*epoch
 
 	// Canon is the committed sequence. A txn enters it when a quorum of voters holds it durably,
-	// each under the current epoch it was proposed in, or when it is in an initial history whose
-	// epoch is the durable current one of a quorum. A copy that an unfinished synchronization
-	// left behind does not count (example X1).
-	canon    []zab.Zxid
-	by       []zab.Epoch      // in which each of them was committed; its own or a later one
-	place    map[zab.Zxid]int // index in canon
-	holders  map[zab.Zxid]*zab.Set
-	adopters map[zab.Epoch]*zab.Set
+	// each having appended it when both its epochs were that of the txn, or when it is in an
+	// initial history whose epoch was the durable current one of a quorum. A copy that an
+	// unfinished synchronization left behind does not count (example X1): it may find the current
+	// epoch that it names, but never the accepted one.
+	canon []zab.Zxid
+	end   *txn        // last of Canon
+	by    []zab.Epoch // in which each was committed, its own or a later one; ascending
 
-	applied map[zab.ServerID]int // length of canon that its tree shows
-	highest zab.Zxid             // highest zxid delivered anywhere
-	asks    map[ask]zab.Zxid     // highest when the barrier was asked
+	recount bool     // who covers Canon has changed: I-DUR is to be looked at
+	reached int      // txns of Canon that some tree has shown
+	highest zab.Zxid // highest zxid delivered anywhere
+	last    *epoch   // highest epoch in which something was proposed
+
+	seen [numSituations]int
 }
 
-type proposal struct {
-	before zab.Zxid
-	data   string
+// Subject is a server as the Checker sees it. Its owner keeps it up to date.
+type Subject struct {
+	ID   zab.ServerID
+	Peer *zab.Peer // nil: down
+	Disk *Disk
+	Life int // numbers the processes that ran on the disk
 }
 
-type leadership struct {
-	server      zab.ServerID
-	life        int
-	incarnation uint64
+// server is what the Checker knows about a Subject.
+type server struct {
+	*Subject
+	voter bool
+
+	// On the disk.
+	cover  int       // txns of Canon that its durable history holds: a prefix
+	owes   int       // txns of Canon that its durable current epoch obliges it to hold
+	silent bool      // it says that it has lost its disk and must not vote
+	wiped  bool      // it was wiped and no leader has synced it since
+	vowed  zab.Epoch // highest epoch that it promised to anybody
+	acked  zab.Zxid  // highest zxid that it acked in the durable current epoch
+
+	// Of the present process.
+	view    view     // as the last Step found it
+	handed  uint64   // records that its Peer handed out
+	taken   uint64   // records that were appended
+	mute    uint64   // of those handed out, the last one of which a copy does not count
+	leads   *epoch   // in which it leads and is past discovery
+	checked int      // length of Canon when its history was last compared with it (I-LC)
+	linear  zab.Zxid // end of its history when that was last compared with its leader's (I-PS)
+	applied int      // txns of Canon that its tree shows
+	ends    beliefs
+	asks    map[uint64]zab.Zxid // highest zxid delivered anywhere when a barrier was asked
+	links   []*link
+	dying   bool // some of them are closed
+	closed  map[zab.LinkID]bool
 }
 
-type ask struct {
-	server zab.ServerID
-	id     uint64
+// unlooked is no zxid of a txn.
+const unlooked = ^zab.Zxid(0)
+
+// view is what a Peer shows.
+type view struct {
+	role                 zab.Role
+	phase                zab.Phase
+	incarnation          uint64
+	epoch                zab.Epoch
+	committed, delivered zab.Zxid
 }
 
-func newChecker(e *Env) *Checker {
-	return &Checker{
-		env:       e,
-		proposals: make(map[zab.Zxid]proposal),
-		leaders:   make(map[zab.Epoch]leadership),
-		initial:   make(map[zab.Epoch]zab.Zxid),
-		promised:  make(map[zab.ServerID]zab.Epoch),
-		place:     make(map[zab.Zxid]int),
-		holders:   make(map[zab.Zxid]*zab.Set),
-		adopters:  make(map[zab.Epoch]*zab.Set),
-		applied:   make(map[zab.ServerID]int),
-		asks:      make(map[ask]zab.Zxid),
-	}
-}
-
-// fail notes the first broken invariant; what follows it is noise.
-func (c *Checker) fail(format string, args ...any) {
-	if c.err == nil {
-		c.err = fmt.Errorf(format, args...)
-		c.env.logf("BROKEN %v", c.err)
-	}
-}
-
-// proposed: a leader gave data a zxid (I-UNIQ, I-PROPEST).
-func (c *Checker) proposed(s *Server, z zab.Zxid, data string) {
-	if l := c.leaders[z.Epoch()]; l != c.leadership(s) {
-		c.fail("I-UNIQ: %s proposes %s, but the leader of that epoch is %s", Name(s.ID), Z(z), Name(l.server))
-	}
-	if old, ok := c.proposals[z]; ok {
-		c.fail("I-UNIQ: %s proposes %q at %s, which is %q", Name(s.ID), data, Z(z), old.data)
-	}
-	c.proposals[z] = proposal{before: s.Disk.all.generation.lastOr(s.out.Persist), data: data}
-}
-
-// lastOr returns what z, the last txn of recs, follows: the txn before it in recs or on the disk.
-func (g *generation) lastOr(recs []zab.Record) zab.Zxid {
-	before := g.last()
-	var last zab.Zxid
-	for _, r := range recs {
-		if r.Kind != zab.RecordTxn {
-			continue
-		}
-		if last != 0 {
-			before = last
-		}
-		last = r.Zxid
-	}
-	return before
-}
-
-func (c *Checker) leadership(s *Server) leadership {
-	return leadership{server: s.ID, life: s.lives, incarnation: s.Peer.Incarnation()}
-}
-
-// appending: a record goes into a log (I-MATCH, I-INTEGRITY, I-TRUNC). Histories that share a zxid
-// are equal up to it if and only if each zxid has one data and one predecessor everywhere.
-func (c *Checker) appending(s *Server, r zab.Record) {
-	switch r.Kind {
-	case zab.RecordTxn:
-		p, ok := c.proposals[r.Zxid]
-		switch {
-		case !ok:
-			c.fail("I-INTEGRITY: %s logs %s, which nobody proposed", Name(s.ID), Z(r.Zxid))
-		case p.data != string(r.Data):
-			c.fail("I-MATCH: %s logs %q at %s, proposed was %q", Name(s.ID), r.Data, Z(r.Zxid), p.data)
-		}
-	case zab.RecordTruncate:
-		if n := len(c.canon); n > 0 && s.Disk.all.generation.covers(c.canon[n-1]) && r.Zxid < c.canon[n-1] {
-			c.fail("I-TRUNC: %s truncates to %s, committed is %s", Name(s.ID), Z(r.Zxid), Z(c.canon[n-1]))
-		}
-	default:
+func look(p *zab.Peer) view {
+	return view{
+		role: p.Role(), phase: p.Phase(), incarnation: p.Incarnation(), epoch: p.Epoch(),
+		committed: p.Committed(), delivered: p.Delivered(),
 	}
 }
 
-// chain checks predecessors in the history that a fold ends with.
-func (c *Checker) chain(s *Server) {
-	for _, g := range []*generation{&s.Disk.all.generation, s.Disk.all.aside} {
-		if g == nil {
-			continue
-		}
-		before := g.base
-		for _, t := range g.txns {
-			if p := c.proposals[t.Zxid]; p.before != before {
-				c.fail("I-MATCH: on %s %s follows %s, elsewhere %s", Name(s.ID), Z(t.Zxid), Z(before), Z(p.before))
-			}
-			before = t.Zxid
-		}
+// NewChecker returns the Checker of an ensemble whose servers are all down, with empty disks.
+func NewChecker(e *zab.Ensemble, subjects []*Subject) *Checker {
+	c := &Checker{
+		ensemble: e,
+		txns:     map[zab.Zxid]*txn{0: genesis},
+		byNumber: make(map[zab.Epoch]*epoch),
+		end:      genesis,
 	}
+	for _, s := range subjects {
+		sv := &server{Subject: s, voter: e.IsVoter(s.ID)}
+		c.servers = append(c.servers, sv)
+		c.byID[s.ID] = sv
+	}
+	return c
 }
 
-// refused: nobody here breaks the protocol, so whoever sees it broken is wrong (I-CONN). A server
-// may be sent away as too recent, or leave a leader whose epoch is too old, or be too slow.
-func (c *Checker) refused(s *Server, v zab.Violation) {
-	switch v.Kind {
-	case 0, zab.FollowerInfo, zab.LeaderInfo, zab.AckEpoch:
-	default:
-		if !c.env.forged {
-			c.fail("I-CONN: %s refuses %v: %s", Name(s.ID), v.Kind, v.Text)
-		}
-	}
+// Err returns the first broken invariant, nil while there is none.
+func (c *Checker) Err() *Broken { return c.err }
+
+// Canon returns the committed sequence. It only grows, and must not be changed.
+func (c *Checker) Canon() []zab.Zxid { return c.canon }
+
+// Committed reports whether z is in Canon.
+func (c *Checker) Committed(z zab.Zxid) bool {
+	_, ok := c.InCanon(z)
+	return ok
 }
 
-// attested: a message that waited for the disk leaves (I-PROMISE, I-ACK, I-ACKNL, I-ZXIDREAL).
-func (c *Checker) attested(s *Server, m *zab.Message) {
-	f := &s.Disk.durable
-	switch m.Kind {
-	case zab.FollowerInfo, zab.LeaderInfo:
-		if f.accepted < m.Epoch {
-			c.fail("I-PROMISE: %s sends %s, durable is %d", Name(s.ID), Describe(m), f.accepted)
-		}
-	case zab.AckEpoch:
-		e := s.Peer.Epoch()
-		if f.accepted < e {
-			c.fail("I-PROMISE: %s promises %d, durable is %d", Name(s.ID), e, f.accepted)
-		}
-		if f.current != m.Epoch || f.generation.last() != m.Zxid {
-			c.fail("I-ZXIDREAL: %s sends %s, durable is current=%d last=%s", Name(s.ID), Describe(m),
-				f.current, Z(f.generation.last()))
-		}
-		c.promised[s.ID] = max(c.promised[s.ID], e)
-	case zab.Ack:
-		e, z := m.Zxid.Epoch(), m.Zxid
-		if z.Counter() == 0 {
-			z = c.initial[e]
-			if f.current != e {
-				c.fail("I-ACKNL: %s acks NEWLEADER(%d), durable current epoch is %d", Name(s.ID), e, f.current)
-			}
-		}
-		if !f.generation.covers(z) {
-			c.fail("I-ACK: %s acks %s, durable is %s", Name(s.ID), Z(m.Zxid), Z(f.generation.last()))
-		}
-	default:
+// InCanon returns the place of z in Canon.
+func (c *Checker) InCanon(z zab.Zxid) (place int, ok bool) {
+	t := c.txns[z]
+	if t == nil || !t.committed || t == genesis {
+		return 0, false
 	}
+	return t.depth - 1, true
 }
 
-// sending: a message leaves at once, so it must not attest anything.
-func (c *Checker) sending(s *Server, env zab.Envelope) {
-	if l, i := c.env.find(env.Link); l != nil && l.ends[i].open {
-		c.attested(s, env.Msg)
+// Data returns what was proposed at z, nil if nothing was. It must not be changed.
+func (c *Checker) Data(z zab.Zxid) []byte {
+	if t := c.txns[z]; t != nil {
+		return t.Data
 	}
+	return nil
 }
 
-// synced: one more record is durable. Copies are counted towards Canon.
-func (c *Checker) synced(s *Server, r zab.Record) {
-	f := &s.Disk.durable
-	switch r.Kind {
-	case zab.RecordTxn:
-		g := &f.generation
-		if n := len(g.txns); f.aside == nil && g.txns[n-1].own {
-			c.hold(s, r.Zxid)
-		}
-	case zab.RecordCurrentEpoch:
-		c.adopt(s, r.Epoch, &f.generation)
-	default:
+// Applied returns how many txns of Canon the tree of s shows.
+func (c *Checker) Applied(s *Subject) int { return c.byID[s.ID].applied }
+
+// Covers returns how many txns of Canon the durable history of s holds, always from the first on.
+func (c *Checker) Covers(s *Subject) int { return c.byID[s.ID].cover }
+
+// before returns how many txns of Canon were committed by epochs before e.
+func (c *Checker) before(e zab.Epoch) int {
+	n := len(c.by)
+	if n > 0 && c.by[n-1] < e {
+		return n
 	}
+	n, _ = slices.BinarySearch(c.by, e)
+	return n
 }
 
-func (c *Checker) hold(s *Server, z zab.Zxid) {
-	set := c.holders[z]
-	if set == nil {
-		set = new(zab.Set)
-		c.holders[z] = set
-	}
-	set.Add(s.ID)
-	if c.env.ensemble.Quorum(*set) {
-		c.extend(z, z.Epoch())
-	}
-}
-
-// adopt: an epoch became a durable current one. Its initial history must be durable by now: the
-// order of these two is what ZOOKEEPER-4643 is about (I-CEHIST).
-func (c *Checker) adopt(s *Server, e zab.Epoch, g *generation) {
-	end, ok := c.initial[e]
-	if !ok || !g.covers(end) {
-		c.fail("I-CEHIST: %s has current epoch %d, but %s and not its initial history up to %s",
-			Name(s.ID), e, Z(g.last()), Z(end))
-	}
-	set := c.adopters[e]
-	if set == nil {
-		set = new(zab.Set)
-		c.adopters[e] = set
-	}
-	set.Add(s.ID)
-	if c.env.ensemble.Quorum(*set) {
-		c.extend(end, e)
-	}
-}
-
-// extend: epoch e has committed everything up to z (T1: Canon only grows at its end).
-func (c *Checker) extend(z zab.Zxid, e zab.Epoch) {
-	if _, ok := c.place[z]; ok || z == 0 {
-		return
-	}
-	var tail []zab.Zxid
-	for ; z != 0; z = c.proposals[z].before {
-		if i, ok := c.place[z]; ok {
-			if i != len(c.canon)-1 {
-				c.fail("T1: %s and %s are both committed and on different branches",
-					Z(tail[0]), Z(c.canon[len(c.canon)-1]))
-				return
-			}
-			break
-		}
-		tail = append(tail, z)
-	}
-	if z == 0 && len(c.canon) > 0 {
-		c.fail("T1: %s is committed and does not follow %s", Z(tail[0]), Z(c.canon[len(c.canon)-1]))
-		return
-	}
-	slices.Reverse(tail)
-	for _, z := range tail {
-		c.place[z] = len(c.canon)
-		c.canon = append(c.canon, z)
-		c.by = append(c.by, e)
-	}
-}
-
-func (c *Checker) last() zab.Zxid {
-	if len(c.canon) == 0 {
-		return 0
-	}
-	return c.canon[len(c.canon)-1]
-}
-
-// started: the tree of a new process is that of its snapshot.
-func (c *Checker) started(s *Server) {
-	c.applied[s.ID] = 0
-	if z := s.Peer.Delivered(); z != 0 {
-		c.installed(s, z)
-	}
-}
-
-// installed: a snapshot became the tree (I-SNAP).
-func (c *Checker) installed(s *Server, z zab.Zxid) {
-	i, ok := c.place[z]
-	if !ok || len(s.tree) != i+1 {
-		c.fail("I-SNAP: the snapshot of %s at %s holds %d txns", Name(s.ID), Z(z), len(s.tree))
-		return
-	}
-	for k, t := range s.tree {
-		if t.Zxid != c.canon[k] || string(t.Data) != c.proposals[t.Zxid].data {
-			c.fail("I-SNAP: the snapshot of %s at %s holds %s at place %d", Name(s.ID), Z(z), Z(t.Zxid), k)
-			return
-		}
-	}
-	c.applied[s.ID] = i + 1
-}
-
-// delivered: a txn is applied; trees are prefixes of Canon (I-PREFIX).
-func (c *Checker) delivered(s *Server, t zab.Txn) {
-	n := c.applied[s.ID]
-	if n >= len(c.canon) || c.canon[n] != t.Zxid {
-		c.fail("I-PREFIX: %s delivers %s at place %d, committed is %s", Name(s.ID), Z(t.Zxid), n, Z(c.last()))
-	}
-	if !s.Disk.durable.generation.covers(t.Zxid) {
-		c.fail("I-APPLY: %s delivers %s before it is durable there", Name(s.ID), Z(t.Zxid))
-	}
-	c.applied[s.ID] = n + 1
-	c.highest = max(c.highest, t.Zxid)
-}
-
-func (c *Checker) asked(s *Server, id uint64) { c.asks[ask{s.ID, id}] = c.highest }
-
-// answered: a barrier covers all that anybody could have seen when it was asked (R28).
-func (c *Checker) answered(s *Server, b zab.BarrierDone) {
-	if seen, ok := c.asks[ask{s.ID, b.ID}]; !ok || b.Zxid < seen {
-		c.fail("C-SYNC: %s answers %d at %s, %s was visible when it was asked", Name(s.ID), b.ID, Z(b.Zxid), Z(seen))
-	}
-}
-
-// step checks the state of everything.
-func (c *Checker) step() {
+// Step checks the state of s, and what s can have changed for the ensemble.
+func (c *Checker) Step(s *Subject) {
 	if c.err != nil {
 		return
 	}
-	var durable zab.Set
-	for _, s := range c.env.servers {
-		f := &s.Disk.durable
-		if f.generation.covers(c.last()) {
-			durable.Add(s.ID)
-		}
-		if f.accepted < c.promised[s.ID] {
-			c.fail("I-PROMISE: %s promised %d, durable is %d", Name(s.ID), c.promised[s.ID], f.accepted)
-		}
-		c.epochHistory(s)
-		if s.Peer != nil {
-			c.server(s)
-		}
+	sv := c.byID[s.ID]
+	c.disk(sv)
+	if c.recount {
+		c.recount = false
+		c.durability()
 	}
-	if len(c.canon) > 0 && !c.env.ensemble.Quorum(durable) {
-		c.fail("I-DUR: %s is committed and no longer on a quorum of disks", Z(c.last()))
+	if s.Peer != nil {
+		c.peer(sv)
 	}
 }
 
-// epochHistory: who has a durable current epoch holds all that earlier epochs committed (I-CEHIST).
-// What is older but was committed by a later epoch does not count: this one may have lost against
-// it (example X1).
-func (c *Checker) epochHistory(s *Server) {
+// disk checks what must hold of a disk, whether its server runs or not.
+func (c *Checker) disk(s *server) {
 	f := &s.Disk.durable
-	if z := c.before(f.current); !f.generation.covers(z) {
-		c.fail("I-CEHIST: %s has current epoch %d without %s, which was committed before",
-			Name(s.ID), f.current, Z(z))
+	if f.accepted < s.vowed {
+		c.failf(s, "I-PROMISE", "promised %d, durable is %d", s.vowed, f.accepted)
+	}
+	if s.acked.Epoch() == f.current && s.acked > f.history.last.Zxid {
+		c.failf(s, "I-ACK", "acked %s, durable is %s", Z(s.acked), Z(f.history.last.Zxid))
+	}
+	c.obliged(s)
+}
+
+// durability demands that Canon is on a quorum of disks, now and for ever (I-DUR). Canon is one
+// history, so its end says it for all of it. A silent voter does not count, whatever it holds.
+func (c *Checker) durability() {
+	var holders zab.Set
+	for _, s := range c.servers {
+		if s.voter && !s.silent && s.cover == len(c.canon) {
+			holders.Add(s.ID)
+		}
+	}
+	if len(c.canon) > 0 && !c.ensemble.Quorum(holders) {
+		c.failf(nil, "I-DUR", "%s is committed and not on a quorum of disks: %s have it",
+			Z(c.end.Zxid), names(holders))
 	}
 }
 
-// before returns the last zxid that was committed by an epoch before e.
-func (c *Checker) before(e zab.Epoch) zab.Zxid {
-	n, _ := slices.BinarySearch(c.by, e)
-	if n == 0 {
-		return 0
+// obliged: who has a durable current epoch holds all that earlier epochs committed (I-CEHIST). What
+// is older but was committed by a later epoch does not count: this one may have lost against it
+// (example X1).
+func (c *Checker) obliged(s *server) {
+	if s.cover < s.owes {
+		c.failf(s, "I-CEHIST", "has current epoch %d without %s, which epoch %d committed",
+			s.Disk.durable.current, Z(c.canon[s.cover]), c.by[s.cover])
 	}
-	return c.canon[n-1]
 }
 
-// server checks one running peer.
-func (c *Checker) server(s *Server) {
-	p := s.Peer
-	if p.Role() == zab.Leading && p.Phase() >= zab.Synchronization {
-		e, l := p.Epoch(), c.leadership(s)
-		if old, ok := c.leaders[e]; ok && old != l {
-			c.fail("I-LEAD2: epoch %d has two leaders, %s and %s", e, Name(old.server), Name(s.ID))
-		}
-		c.leaders[e] = l
-		if _, ok := c.initial[e]; !ok {
-			c.initial[e] = p.LastLogged()
-		}
-		if z := c.before(e); !s.Disk.all.generation.covers(z) {
-			c.fail("I-LC: %s leads epoch %d without %s, which is committed", Name(s.ID), e, Z(z))
-		}
+// peer checks a running server.
+func (c *Checker) peer(s *server) {
+	p, was, now := s.Peer, s.view, look(s.Peer)
+	if now.incarnation != was.incarnation {
+		s.checked, s.linear = -1, unlooked
 	}
-	if z := p.Committed(); z != 0 {
-		if _, ok := c.place[z]; !ok {
-			c.fail("I-COMMITQ: %s takes %s for committed, it is %s", Name(s.ID), Z(z), Z(c.last()))
+	c.edge(s, was, now)
+	c.leading(s, now)
+	if now.committed != was.committed {
+		c.commits(s, now.committed)
+	}
+	if now.delivered != was.delivered {
+		if t := c.txns[now.delivered]; t == nil || !t.committed || t.depth > s.cover {
+			c.failf(s, "I-APPLY", "applied %s, durable is %s", Z(now.delivered), Z(s.Disk.durable.history.last.Zxid))
 		}
 	}
-	if z := p.Delivered(); z > p.Committed() || !s.Disk.durable.generation.covers(z) {
-		c.fail("I-APPLY: %s applied %s, committed %s, durable %s", Name(s.ID), Z(z), Z(p.Committed()),
-			Z(s.Disk.durable.generation.last()))
+	if now.delivered > now.committed || s.applied > s.cover {
+		c.failf(s, "I-APPLY", "applied %s, committed is %s, durable %s", Z(now.delivered), Z(now.committed),
+			Z(s.Disk.durable.history.last.Zxid))
 	}
-	if len(s.tree) > 0 && s.tree[len(s.tree)-1].Zxid != p.Delivered() {
-		c.fail("I-TREE: tree of %s at %s, delivered is %s", Name(s.ID), Z(s.tree[len(s.tree)-1].Zxid), Z(p.Delivered()))
+	if last := s.Disk.all.history.last.Zxid; s.handed == s.taken && p.LastLogged() != last {
+		c.failf(s, "I-ZXIDREAL", "says it logged %s, its log ends at %s", Z(p.LastLogged()), Z(last))
 	}
-	if p.LastLogged() != s.Disk.all.generation.last() {
-		c.fail("I-ZXIDREAL: %s says it logged %s, its log ends at %s", Name(s.ID), Z(p.LastLogged()),
-			Z(s.Disk.all.generation.last()))
+	if !s.ends.reach(belief{p.CurrentEpoch(), p.LastDurable()}) {
+		c.failf(s, "I-ZXIDREAL", "takes (%d %s) for durable, that is %s", p.CurrentEpoch(), Z(p.LastDurable()),
+			s.ends.newest())
 	}
-	c.chain(s)
-	c.consistent(s)
+	if p.AcceptedEpoch() > s.Disk.durable.accepted {
+		c.failf(s, "I-PROMISE", "takes its promise of %d for durable, that is %d", p.AcceptedEpoch(),
+			s.Disk.durable.accepted)
+	}
+	if was.role != zab.Looking && now.role != zab.Looking {
+		s.ends.forget()
+	}
+	c.consistent(s, now)
+	c.wakes(s)
+	s.view = now
+	s.bury()
 }
 
-// consistent: a learner in broadcast holds nothing that its leader does not hold (I-PS).
-func (c *Checker) consistent(s *Server) {
-	p := s.Peer
-	if p.Phase() != zab.Broadcast || p.Role() == zab.Leading {
+// wakes: a server that has lost its disk may vote again when a leader has synced it, and not before.
+func (c *Checker) wakes(s *server) {
+	if !s.silent || s.Peer.Silent() {
 		return
 	}
-	l := c.env.servers[p.Leader()-1]
-	if l.Peer == nil || l.Peer.Role() != zab.Leading || l.Peer.Epoch() != p.Epoch() {
-		return
+	if s.Disk.durable.current == 0 {
+		c.failf(s, "I-PROMISE", "takes itself for a voter, and has forgotten what it promised")
 	}
-	if !l.Disk.all.generation.covers(p.LastLogged()) {
-		c.fail("I-PS: %s has %s, its leader %s has not", Name(s.ID), Z(p.LastLogged()), Name(l.ID))
-	}
+	s.silent, c.recount = false, true
+	c.seen[silentSynced]++
 }
 
-// finish checks what holds after convergence: the same log and the same tree everywhere.
-func (c *Checker) finish() error {
-	for _, s := range c.env.servers {
-		if c.err == nil && c.applied[s.ID] != len(c.canon) {
-			c.fail("L-CONV: %s applied %d txns of %d", Name(s.ID), c.applied[s.ID], len(c.canon))
-		}
+// commits: s takes everything up to z for committed (I-COMMITQ). That it is in Canon is not enough of a
+// leader's own proposal: a later epoch may have put it there, which this leader cannot know.
+func (c *Checker) commits(s *server, z zab.Zxid) {
+	switch t := c.txns[z]; {
+	case t == nil || !t.committed:
+		c.failf(s, "I-COMMITQ", "takes %s for committed, that is %s", Z(z), Z(c.end.Zxid))
+	case s.leads != nil && z.Epoch() == s.leads.number && !c.ensemble.Quorum(t.holders):
+		c.failf(s, "I-COMMITQ", "takes %s for committed, and only %s have it from this epoch", Z(z), names(t.holders))
 	}
-	return c.err
 }

@@ -1,192 +1,144 @@
 package zabtest
 
-import (
-	"fmt"
-	"slices"
+import "quoll/zab"
 
-	"quoll/zab"
-)
-
-// Disk is the log and the snapshot files of one server, over all its lives. Records behind synced
-// are in the page cache: a killed process leaves them, a power cut does not have to.
+// Disk is the ghost of a server's log, over all its lives: what the Checker was told has been
+// appended to it and what it was told is durable. Between the two any prefix may come back.
 type Disk struct {
-	records []zab.Record
-	synced  int
+	// pending are the records that are appended and not durable, from head on. What is durable is
+	// in the fold and needs no record any more.
+	pending []record
+	head    int
+
+	synced  int // records that are durable, over all lives
 	started int // records that the present process found; its first own one has number 1
 
-	all     Fold // of all records
-	durable Fold // of the synced ones
-
-	files   map[zab.Zxid][]zab.Txn // complete snapshot files, received ones included
-	own     []zab.Zxid             // those that this server took of its own tree
-	horizon zab.Zxid               // purged up to here
+	all     fold // of all records
+	durable fold // of the synced ones
 }
 
-func newDisk() *Disk { return &Disk{files: make(map[zab.Zxid][]zab.Txn)} }
+// record is a log record with what the Checker knows about it.
+type record struct {
+	zab.Record
+	txn    *txn // of a RecordTxn or a RecordInstall
+	counts bool // appended by a voter: a txn of its own epoch is a copy that counts
+}
 
-// append hands records to the operating system.
-func (d *Disk) append(recs []zab.Record) error {
-	d.records = append(d.records, recs...)
-	for _, r := range recs {
-		if err := d.all.apply(r); err != nil {
-			return err
-		}
+// NewDisk returns an empty disk.
+func NewDisk() *Disk { return &Disk{all: empty(), durable: empty()} }
+
+// Len returns how many records were appended, over all lives, and how many of them are durable.
+func (d *Disk) Len() (appended, durable int) { return d.synced + len(d.pending) - d.head, d.synced }
+
+// Last returns the last zxid of the history that was appended, and of the durable one.
+func (d *Disk) Last() (appended, durable zab.Zxid) {
+	return d.all.history.last.Zxid, d.durable.history.last.Zxid
+}
+
+// append notes a record that was handed to the operating system.
+func (d *Disk) append(r record) *Broken {
+	d.pending = append(d.pending, r)
+	return d.all.apply(&r)
+}
+
+// sync makes the next record durable and returns it; it is valid until the next append.
+func (d *Disk) sync() *record {
+	r := &d.pending[d.head]
+	if d.head++; d.head == len(d.pending) {
+		d.pending, d.head = d.pending[:0], 0
 	}
-	return nil
+	d.synced++
+	_ = d.durable.apply(r) // what is wrong with it was said when it was appended
+	return r
 }
 
-// sync makes the first n records durable and shows each to seen, after it is in d.durable.
-func (d *Disk) sync(n int, seen func(zab.Record)) {
-	for d.synced < n {
-		r := d.records[d.synced]
-		if err := d.durable.apply(r); err != nil {
-			panic(err) // the same records went through all
-		}
-		d.synced++
-		seen(r)
-	}
-}
-
-// lose drops everything after the first n records: a power cut.
+// lose forgets all but the first n records.
 func (d *Disk) lose(n int) {
-	d.records = d.records[:n]
-	d.all = Fold{}
-	for _, r := range d.records {
-		if err := d.all.apply(r); err != nil {
-			panic(err)
-		}
+	kept := d.head + n - d.synced
+	clear(d.pending[kept:])
+	d.pending = d.pending[:kept]
+	d.all = d.durable
+	for i := d.head; i < kept; i++ {
+		_ = d.all.apply(&d.pending[i])
 	}
 }
 
-// recover is what the log package does at the start of a process, made of the same fold: an
-// unfinished generation is discarded, and the tail is synced before anybody hears of it (R19).
-func (d *Disk) recover(seen func(zab.Record)) zab.State {
-	if d.all.aside != nil {
-		if err := d.append([]zab.Record{{Kind: zab.RecordAbandon}}); err != nil {
-			panic(err)
-		}
-	}
-	d.sync(len(d.records), seen)
-	d.started = len(d.records)
-	g := &d.all.generation
-	s := zab.State{
-		AcceptedEpoch: d.all.accepted,
-		CurrentEpoch:  d.all.current,
-		Snapshot:      g.base,
-		Horizon:       max(g.base, d.horizon),
-	}
-	for _, z := range d.own {
-		if g.holds(z) {
-			s.Snapshot = max(s.Snapshot, z)
-		}
-	}
-	s.History = zab.NewHistory(s.Horizon)
-	for _, e := range g.txns {
-		if e.Zxid > s.Horizon && !s.History.Append(e.Zxid) {
-			panic(fmt.Sprintf("zabtest: %v does not follow %v", e.Zxid, s.History.Last()))
-		}
-		if e.Zxid > s.Snapshot {
-			s.Tail = append(s.Tail, e.Txn)
-		}
-	}
-	return s
-}
-
-// Fold is what a sequence of records means: the replay that every log does, in its plainest form.
-type Fold struct {
+// fold is what a sequence of records means: the replay that every log does, in its plainest form.
+// It is a value; a copy is independent.
+type fold struct {
 	accepted, current zab.Epoch
-	generation        generation
-	aside             *generation // being installed (R10)
+	history           history
+	aside             history // being installed (R10); last is nil when there is none
 }
 
-// generation is a snapshot and the txns after it.
-type generation struct {
-	base zab.Zxid
-	txns []entry
+// history is a snapshot and the txns after it. The snapshot holds everything up to its zxid, so
+// the end says it all; only a truncation must not go below the snapshot.
+type history struct {
+	base, last *txn
 }
 
-// entry is a txn of a history. own: it was appended in the broadcast of its own epoch, which is what
-// makes the copy count towards commitment. Both epochs must say so: one that a later leader's
-// unfinished synchronization brought may find the same current epoch, but not the accepted one.
-type entry struct {
-	zab.Txn
-	own bool
-}
+func empty() fold { return fold{history: history{base: genesis, last: genesis}} }
 
-func (g *generation) last() zab.Zxid {
-	if len(g.txns) == 0 {
-		return g.base
+// covers reports whether t is in the snapshot or among the txns.
+func (h *history) covers(t *txn) bool { return h.last.has(t) }
+
+// target returns the history that a txn is appended to.
+func (f *fold) target() *history {
+	if f.aside.last != nil {
+		return &f.aside
 	}
-	return g.txns[len(g.txns)-1].Zxid
+	return &f.history
 }
 
-func (g *generation) find(z zab.Zxid) (int, bool) {
-	return slices.BinarySearchFunc(g.txns, z, func(e entry, z zab.Zxid) int {
-		switch {
-		case e.Zxid < z:
-			return -1
-		case e.Zxid > z:
-			return 1
-		}
-		return 0
-	})
-}
-
-// holds reports whether z is the base or one of the txns.
-func (g *generation) holds(z zab.Zxid) bool {
-	_, found := g.find(z)
-	return found || z == g.base
-}
-
-// covers reports whether z, a committed zxid, is in the snapshot or among the txns.
-func (g *generation) covers(z zab.Zxid) bool { return z <= g.base || g.holds(z) }
-
-func (f *Fold) apply(r zab.Record) error {
-	g := &f.generation
-	if f.aside != nil {
-		g = f.aside
-	}
+// apply takes one record in. An error is a log that no server may write; f is then as far as it
+// came, which is of no interest to anybody.
+func (f *fold) apply(r *record) *Broken {
 	switch r.Kind {
 	case zab.RecordSnapshot: // a note: the file is what counts
 	case zab.RecordAcceptedEpoch:
-		if r.Epoch <= f.accepted {
-			return fmt.Errorf("I-EPOCH: accepted epoch %d after %d", r.Epoch, f.accepted)
+		if r.Epoch < f.accepted {
+			return broken("I-EPOCH", "accepted epoch %d after %d", r.Epoch, f.accepted)
 		}
 		f.accepted = r.Epoch
 	case zab.RecordCurrentEpoch:
 		if r.Epoch < f.current || r.Epoch > f.accepted {
-			return fmt.Errorf("I-EPOCH: current epoch %d after %d, accepted is %d", r.Epoch, f.current, f.accepted)
+			return broken("I-EPOCH", "current epoch %d after %d, accepted is %d", r.Epoch, f.current, f.accepted)
 		}
 		f.current = r.Epoch
-		if f.aside != nil {
-			f.generation, f.aside = *f.aside, nil
+		if f.aside.last != nil {
+			f.history, f.aside = f.aside, history{}
 		}
 	case zab.RecordTxn:
-		if !g.last().Precedes(r.Zxid) {
-			return fmt.Errorf("I-CHAIN: %s cannot follow %s", Z(r.Zxid), Z(g.last()))
+		h := f.target()
+		gap := !h.last.Zxid.Precedes(r.Zxid)
+		last := h.last
+		h.last = r.txn
+		if gap {
+			return broken("I-CHAIN", "%s cannot follow %s", Z(r.Zxid), Z(last.Zxid))
 		}
-		g.txns = append(g.txns, entry{
-			Txn: zab.Txn{Zxid: r.Zxid, Data: r.Data},
-			own: f.aside == nil && r.Zxid.Epoch() == f.current && f.current == f.accepted,
-		})
 	case zab.RecordTruncate:
-		i, found := g.find(r.Zxid)
-		if !found && r.Zxid != g.base {
-			return fmt.Errorf("R9: truncated to %s, which is not in the log", Z(r.Zxid))
+		if f.aside.last != nil {
+			return broken("T3", "truncates to %s while a snapshot is being installed", Z(r.Zxid))
 		}
-		if found {
-			i++
+		h := &f.history
+		for h.last != h.base && h.last.Zxid > r.Zxid {
+			h.last = h.last.parent
 		}
-		g.txns = slices.Clip(g.txns[:i])
+		if h.last.Zxid != r.Zxid {
+			return broken("I-TRUNC", "truncates to %s, which is not in the log (R9)", Z(r.Zxid))
+		}
 	case zab.RecordInstall:
-		f.aside = &generation{base: r.Zxid}
-	case zab.RecordAbandon:
-		if f.aside == nil {
-			return fmt.Errorf("R10: a generation is abandoned that was not begun")
+		if f.aside.last != nil {
+			return broken("T3", "installs %s before it has done with %s", Z(r.Zxid), Z(f.aside.base.Zxid))
 		}
-		f.aside = nil
+		f.aside = history{base: r.txn, last: r.txn}
+	case zab.RecordAbandon:
+		if f.aside.last == nil {
+			return broken("T3", "abandons a snapshot that it was not installing")
+		}
+		f.aside = history{}
 	default:
-		return fmt.Errorf("record of kind %v", r.Kind)
+		return broken("I-RECOVER", "writes a record of kind %v, which no recovery knows", r.Kind)
 	}
 	return nil
 }

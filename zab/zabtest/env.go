@@ -1,6 +1,7 @@
 package zabtest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,18 +32,16 @@ type Env struct {
 	hold     map[[2]zab.ServerID]bool // from, to: Run lets nothing arrive
 	checker  *Checker
 	seen     map[string]int
-	forged   bool             // a script has put a wrong message somewhere
+	broken   error            // the first broken invariant that the Checker does not know
 	trace    *strings.Builder // nil: no transcript
 }
 
 // Server is a peer, its disk and its tree. Peer is nil while the process is down.
 type Server struct {
-	ID      zab.ServerID
-	Peer    *zab.Peer
-	Disk    *Disk
+	Subject
 	Blocked bool // the disk does not sync
 
-	lives    int       // processes started so far
+	files    files
 	tree     []zab.Txn // what was applied, from the beginning
 	held     []heldEnvelope
 	dialing  zab.ServerID
@@ -57,26 +56,6 @@ type Server struct {
 type heldEnvelope struct {
 	records int
 	env     zab.Envelope
-}
-
-// Link is a connection. End 0 dialed.
-type Link struct {
-	ends [2]linkEnd
-}
-
-type linkEnd struct {
-	server *Server
-	id     zab.LinkID
-	life   int
-	inbox  []parcel
-	open   bool // this end has not closed, and was not told that the link broke
-	eof    bool // the other end has closed: after inbox there is nothing
-}
-
-// parcel is a message in flight, with the file when it is a snapshot.
-type parcel struct {
-	msg  *zab.Message
-	file []zab.Txn
 }
 
 // New returns the world of an ensemble whose servers are all down, with empty disks.
@@ -97,10 +76,14 @@ func New(opts Options) *Env {
 	}
 	e := &Env{opts: opts, ensemble: ensemble, seen: make(map[string]int)}
 	e.cut, e.hold = make(map[[2]zab.ServerID]bool), make(map[[2]zab.ServerID]bool)
+	var subjects []*Subject
 	for _, m := range ensemble.Members() {
-		e.servers = append(e.servers, &Server{ID: m.ID, Disk: newDisk()})
+		s := &Server{Subject: Subject{ID: m.ID, Disk: NewDisk()}}
+		s.files.snapshots = make(map[zab.Zxid][]zab.Txn)
+		e.servers = append(e.servers, s)
+		subjects = append(subjects, &s.Subject)
 	}
-	e.checker = newChecker(e)
+	e.checker = NewChecker(ensemble, subjects)
 	return e
 }
 
@@ -120,7 +103,52 @@ func (e *Env) Links() []*Link { return e.links }
 func (e *Env) Ensemble() *zab.Ensemble { return e.ensemble }
 
 // Err returns the first broken invariant.
-func (e *Env) Err() error { return e.checker.err }
+func (e *Env) Err() error {
+	if err := e.checker.Err(); err != nil {
+		return err
+	}
+	return e.broken
+}
+
+// Situations counts what the Checker has met of rare situations.
+func (e *Env) Situations() map[string]int { return e.checker.Seen() }
+
+// fail notes what only an Env sees, because it has the trees and the snapshot files.
+func (e *Env) fail(s *Server, name, format string, args ...any) {
+	if e.broken == nil {
+		b := broken(name, format, args...)
+		b.Server = s.ID
+		e.broken = b
+	}
+}
+
+// step has the Checker look at the servers, and at what only an Env sees.
+func (e *Env) step(servers ...*Server) {
+	for _, s := range servers {
+		e.checker.Step(&s.Subject)
+		if n := len(s.tree); s.Peer != nil && n > 0 && s.tree[n-1].Zxid != s.Peer.Delivered() {
+			e.fail(s, "I-TREE", "has a tree at %s, delivered is %s", Z(s.tree[n-1].Zxid), Z(s.Peer.Delivered()))
+		}
+	}
+	if err := e.Err(); err != nil {
+		e.logf("BROKEN %v", err)
+	}
+}
+
+// examine compares a snapshot that became the tree with what is committed (I-SNAP).
+func (e *Env) examine(s *Server, z zab.Zxid) {
+	canon := e.checker.Canon()
+	if i, ok := e.checker.InCanon(z); z != 0 && (!ok || len(s.tree) != i+1) {
+		e.fail(s, "I-SNAP", "has a snapshot at %s with %d txns", Z(z), len(s.tree))
+		return
+	}
+	for i, t := range s.tree {
+		if t.Zxid != canon[i] || !bytes.Equal(t.Data, e.checker.Data(t.Zxid)) {
+			e.fail(s, "I-SNAP", "has a snapshot at %s that holds %s at place %d", Z(z), Z(t.Zxid), i)
+			return
+		}
+	}
+}
 
 // Seen counts what has happened by name: kinds of message received, records logged, and more. A
 // random test asks it whether it went everywhere.
@@ -137,20 +165,21 @@ func (e *Env) logf(format string, args ...any) {
 
 // Start starts a process on what the disk holds. silent: the disk is empty, and was not meant to be.
 func (e *Env) Start(s *Server, silent bool) {
-	state := s.Disk.recover(func(r zab.Record) { e.checker.synced(s, r) })
+	state := s.recover()
 	state.Silent = silent
-	s.lives++
+	s.Life++
+	e.checker.Recovered(&s.Subject, &state)
 	s.Peer = zab.New(zab.Config{
 		ID: s.ID, Ensemble: e.ensemble,
 		InitTicks: e.opts.Init, SyncTicks: e.opts.Sync, PingTicks: e.opts.Ping,
 		MaxCounter: e.opts.MaxCounter, WindowBytes: e.opts.WindowBytes,
 	}, state)
 	s.held, s.dialing, s.shown, s.reported = nil, 0, "", s.Disk.synced
-	s.tree = slices.Clone(s.Disk.files[state.Snapshot])
+	s.tree = slices.Clone(s.files.snapshots[state.Snapshot])
 	e.logf("%s starts: accepted=%d current=%d last=%s", Name(s.ID), state.AcceptedEpoch,
 		state.CurrentEpoch, Z(state.History.Last()))
-	e.checker.started(s)
-	e.checker.step()
+	e.examine(s, state.Snapshot)
+	e.step(s)
 }
 
 // Crash ends a process and with it its links. Of what was not synced the first keep records stay:
@@ -160,7 +189,9 @@ func (e *Env) Crash(s *Server, keep int) {
 		return
 	}
 	s.Peer = nil
-	s.Disk.lose(max(s.Disk.synced, min(keep, len(s.Disk.records))))
+	e.checker.Stopped(&s.Subject)
+	from, to := s.Unsynced()
+	s.lose(max(from, min(keep, to)))
 	for _, l := range slices.Clone(e.links) {
 		for i := range l.ends {
 			if end := &l.ends[i]; end.server == s && end.open {
@@ -168,7 +199,7 @@ func (e *Env) Crash(s *Server, keep int) {
 			}
 		}
 	}
-	e.checker.step()
+	e.step(s)
 }
 
 // Batch makes the events of one server that happen in inputs one turn, as a busy server has them.
@@ -187,15 +218,15 @@ func (e *Env) turn(s *Server, input func(*zab.Peer, *zab.Actions)) {
 	}
 	s.Peer.Flush(&s.out)
 	e.perform(s)
-	e.checker.step()
+	e.step(s)
 }
 
 // perform does what the actions ask, as the shell would.
 func (e *Env) perform(s *Server) {
 	out := &s.out
+	e.checker.Turn(&s.Subject, out)
 	for _, v := range out.Violations {
 		e.seen["refused "+v.Kind.String()]++
-		e.checker.refused(s, v)
 		if v.Kind == 0 {
 			e.logf("%s gives %s up: %s", Name(s.ID), Name(e.peerOf(v.Link)), v.Text)
 		} else {
@@ -204,18 +235,15 @@ func (e *Env) perform(s *Server) {
 	}
 	for _, r := range out.Persist {
 		e.seen["logged "+r.Kind.String()]++
-		e.logf("%s appends %s", Name(s.ID), describeRecord(r))
-		e.checker.appending(s, r)
+		e.logf("%s appends %s", Name(s.ID), DescribeRecord(r))
 	}
-	if err := s.Disk.append(out.Persist); err != nil {
-		e.checker.fail("%s: %v", Name(s.ID), err)
-	}
+	s.files.records = append(s.files.records, out.Persist...)
+	e.checker.Appended(&s.Subject, out.Persist)
 	for _, env := range out.AfterSync {
-		s.held = append(s.held, heldEnvelope{records: len(s.Disk.records), env: env})
+		s.held = append(s.held, heldEnvelope{records: len(s.files.records), env: env})
 	}
 	e.release(s) // nothing to wait for: at once
 	for _, env := range out.Send {
-		e.checker.sending(s, env)
 		e.post(s, env)
 	}
 	e.apply(s)
@@ -234,7 +262,7 @@ func (e *Env) perform(s *Server) {
 	for _, b := range out.Barriers {
 		e.seen["barrier answered"]++
 		e.logf("%s may answer %d at %s", Name(s.ID), b.ID, Z(b.Zxid))
-		e.checker.answered(s, b)
+		e.checker.Answered(&s.Subject, b)
 		s.answers = append(s.answers, b)
 	}
 	out.Reset()
@@ -246,20 +274,21 @@ func (e *Env) apply(s *Server) {
 	if z := s.out.Install; z != 0 {
 		e.seen["installed"]++
 		e.logf("%s installs the snapshot at %s", Name(s.ID), Z(z))
-		file, ok := s.Disk.files[z]
+		file, ok := s.files.snapshots[z]
 		if !ok {
-			e.checker.fail("%s installs a snapshot at %s that it does not have", Name(s.ID), Z(z))
+			e.fail(s, "I-SNAP", "installs a snapshot at %s that it does not have", Z(z))
 			return
 		}
 		s.tree = slices.Clone(file)
-		e.checker.installed(s, z)
+		e.checker.Installed(&s.Subject, z)
+		e.examine(s, z)
 	}
 	if d := s.out.Deliver; len(d) > 0 {
 		e.seen["delivered"] += len(d)
 		e.logf("%s delivers %s", Name(s.ID), txns(d))
 		for _, t := range d {
 			s.tree = append(s.tree, t)
-			e.checker.delivered(s, t)
+			e.checker.Delivered(&s.Subject, t)
 		}
 	}
 }
@@ -284,7 +313,7 @@ func (e *Env) release(s *Server) {
 		env := s.held[0].env
 		s.held = s.held[1:]
 		if l, i := e.find(env.Link); l != nil && l.ends[i].open {
-			e.checker.attested(s, env.Msg)
+			e.checker.Leaves(&s.Subject, env)
 			e.post(s, env)
 		}
 	}
@@ -300,168 +329,33 @@ func (e *Env) post(s *Server, env zab.Envelope) {
 	m := *env.Msg // the receiver owns it
 	p := parcel{msg: &m}
 	if m.Kind == zab.Snap {
-		file, ok := s.Disk.files[m.Zxid]
+		file, ok := s.files.snapshots[m.Zxid]
 		if !ok {
-			e.checker.fail("%s sends a snapshot at %s that it does not have", Name(s.ID), Z(m.Zxid))
+			e.fail(s, "I-SNAP", "sends a snapshot at %s that it does not have", Z(m.Zxid))
 		}
 		p.file = file
 	}
 	to.inbox = append(to.inbox, p)
-	for _, t := range s.Disk.read(env.History) {
+	for _, t := range s.read(env.History) {
 		to.inbox = append(to.inbox, parcel{msg: &zab.Message{Kind: zab.Proposal, Txns: []zab.Txn{t}}})
 	}
 }
 
-// read returns the txns of a range from the log.
-func (d *Disk) read(r zab.Range) []zab.Txn {
-	if r.To == 0 {
-		return nil
-	}
-	if !d.all.generation.holds(r.From) || !d.all.generation.holds(r.To) || r.From < d.horizon {
-		panic(fmt.Sprintf("zabtest: asked for (%s, %s], which is not in the log", Z(r.From), Z(r.To)))
-	}
-	var found []zab.Txn
-	for _, t := range d.all.generation.txns {
-		if t.Zxid > r.From && t.Zxid <= r.To {
-			found = append(found, t.Txn)
-		}
-	}
-	return found
-}
-
-// find returns the link with an end of that number, and which end it is.
-func (e *Env) find(id zab.LinkID) (*Link, int) {
-	for _, l := range e.links {
-		for i := range l.ends {
-			if l.ends[i].id == id {
-				return l, i
-			}
-		}
-	}
-	return nil, 0
-}
-
-func (e *Env) peerOf(id zab.LinkID) zab.ServerID {
-	if l, i := e.find(id); l != nil {
-		return l.ends[1-i].server.ID
-	}
-	return 0
-}
-
-// shut closes one end. What is under way to the other still arrives there, then it is told.
-func (e *Env) shut(l *Link, i int) {
-	l.ends[i].open = false
-	l.ends[i].inbox = nil
-	l.ends[1-i].eof = true
-	e.sweep()
-}
-
-func (e *Env) sweep() {
-	e.links = slices.DeleteFunc(e.links, func(l *Link) bool {
-		return !l.ends[0].open && !l.ends[1].open
-	})
-}
-
-// Connect lets the dialing of s succeed.
-func (e *Env) Connect(s *Server) bool {
-	if s.Peer == nil || s.dialing == 0 {
-		return false
-	}
-	to := e.servers[s.dialing-1]
-	if to.Peer == nil || e.IsCut(s, to) {
-		return false
-	}
-	l := &Link{}
-	for i, end := range []*Server{s, to} {
-		e.lastLink++
-		l.ends[i] = linkEnd{server: end, id: e.lastLink, life: end.lives, open: true}
-	}
-	e.links = append(e.links, l)
-	s.dialing = 0
-	e.logf("%s connects to %s", Name(s.ID), Name(to.ID))
-	e.turn(s, func(p *zab.Peer, out *zab.Actions) { p.LinkUp(l.ends[0].id, to.ID, true, out) })
-	if l.ends[1].open {
-		e.turn(to, func(p *zab.Peer, out *zab.Actions) { p.LinkUp(l.ends[1].id, s.ID, false, out) })
-	}
-	return true
-}
-
-// Break breaks a link: both ends are told, what was under way is lost.
-func (e *Env) Break(l *Link) {
-	for i := range l.ends {
-		l.ends[i].inbox, l.ends[i].eof = nil, true
-	}
-	for i := range l.ends {
-		e.Deliver(l, i)
-	}
-}
-
-// Deliver hands the next message to end i of a link, or tells it that the link is down, and
-// reports whether there was anything.
-func (e *Env) Deliver(l *Link, i int) bool {
-	end := &l.ends[i]
-	if !end.open {
-		return false
-	}
-	s, from := end.server, l.ends[1-i].server
-	switch {
-	case len(end.inbox) > 0:
-		p := end.inbox[0]
-		end.inbox = end.inbox[1:]
-		e.seen[p.msg.Kind.String()]++
-		e.logf("%s→%s %s", Name(from.ID), Name(s.ID), Describe(p.msg))
-		if p.file != nil {
-			s.Disk.files[p.msg.Zxid] = p.file
-		}
-		e.turn(s, func(peer *zab.Peer, out *zab.Actions) { peer.Receive(end.id, p.msg, out) })
-	case end.eof:
-		end.open = false
-		e.sweep()
-		e.logf("%s loses the link to %s", Name(s.ID), Name(from.ID))
-		e.turn(s, func(peer *zab.Peer, out *zab.Actions) { peer.LinkDown(end.id, out) })
-	default:
-		return false
-	}
-	return true
-}
-
-// Pending reports whether Deliver has something for end i of a link.
-func (l *Link) Pending(i int) bool {
-	return l.ends[i].open && (len(l.ends[i].inbox) > 0 || l.ends[i].eof)
-}
-
-// Open returns the end of the link that s has open, -1 if there is none.
-func (l *Link) Open(s *Server) int {
-	for i := range l.ends {
-		if l.ends[i].server == s && l.ends[i].open {
-			return i
-		}
-	}
-	return -1
-}
-
-// Next returns the kind of the message that Deliver has for end i, 0 if there is none.
-func (l *Link) Next(i int) zab.Kind {
-	if len(l.ends[i].inbox) == 0 {
-		return 0
-	}
-	return l.ends[i].inbox[0].msg.Kind
-}
-
 // Sync makes the first n records of a server durable and lets go what waited for them.
 func (e *Env) Sync(s *Server, n int) bool {
-	n = min(n, len(s.Disk.records))
+	n = min(n, len(s.files.records))
 	if s.Peer == nil || n <= s.Disk.synced {
 		return false
 	}
-	s.Disk.sync(n, func(r zab.Record) { e.checker.synced(s, r) })
-	e.logf("%s syncs its log: last=%s", Name(s.ID), Z(s.Disk.durable.generation.last()))
+	e.checker.Synced(&s.Subject, n-s.Disk.started)
+	_, last := s.Disk.Last()
+	e.logf("%s syncs its log: last=%s", Name(s.ID), Z(last))
 	if !e.opts.ReleaseBeforeDurable {
 		e.Report(s)
 	}
 	e.release(s)
 	if !s.batched {
-		e.checker.step()
+		e.step(s)
 	}
 	return true
 }
@@ -480,7 +374,7 @@ func (e *Env) Report(s *Server) bool {
 }
 
 // Unsynced returns the number of records before which and at which a sync may end.
-func (s *Server) Unsynced() (from, to int) { return s.Disk.synced, len(s.Disk.records) }
+func (s *Server) Unsynced() (from, to int) { return s.Disk.synced, len(s.files.records) }
 
 // Lead has the oracle decide for s.
 func (e *Env) Lead(s *Server) { e.turn(s, (*zab.Peer).Lead) }
@@ -501,7 +395,6 @@ func (e *Env) Propose(s *Server, data ...string) []zab.Zxid {
 				e.logf("%s cannot propose %q", Name(s.ID), d)
 				return
 			}
-			e.checker.proposed(s, z, d)
 			zs = append(zs, z)
 		}
 	})
@@ -510,7 +403,7 @@ func (e *Env) Propose(s *Server, data ...string) []zab.Zxid {
 
 // Barrier asks a server for a barrier.
 func (e *Env) Barrier(s *Server, id uint64) {
-	e.checker.asked(s, id)
+	e.checker.Asked(&s.Subject, id)
 	e.turn(s, func(p *zab.Peer, out *zab.Actions) { p.Barrier(id, out) })
 }
 
@@ -523,39 +416,14 @@ func (e *Env) Abdicate(s *Server) { e.turn(s, (*zab.Peer).Abdicate) }
 // Snapshot completes a snapshot file of the tree, and with purge forgets the log before it.
 func (e *Env) Snapshot(s *Server, purge bool) {
 	z := s.Peer.Delivered()
-	if z == 0 || !s.Disk.durable.generation.holds(z) || s.Disk.all.aside != nil {
+	if z == 0 || s.Disk.durable.history.logged(z) == nil || s.Disk.all.aside.last != nil {
 		return
 	}
-	s.Disk.files[z] = slices.Clone(s.tree)
-	s.Disk.own = append(s.Disk.own, z)
-	if purge && s.Disk.all.generation.holds(z) {
-		s.Disk.horizon = z
+	s.files.snapshots[z] = slices.Clone(s.tree)
+	s.files.own = append(s.files.own, z)
+	if purge && s.Disk.all.history.logged(z) != nil {
+		s.files.horizon = z
 	}
-	e.logf("%s has a snapshot at %s, its log begins after %s", Name(s.ID), Z(z), Z(s.Disk.horizon))
-	e.turn(s, func(p *zab.Peer, out *zab.Actions) { p.Snapshotted(z, s.Disk.horizon, out) })
-}
-
-// Cut breaks all links between two servers and lets none come up; Heal undoes it.
-func (e *Env) Cut(a, b *Server) {
-	e.cut[pair(a, b)] = true
-	for _, l := range slices.Clone(e.links) {
-		if l.joins(a, b) {
-			e.Break(l)
-		}
-	}
-}
-
-// Heal lets two servers connect again.
-func (e *Env) Heal(a, b *Server) { delete(e.cut, pair(a, b)) }
-
-// IsCut reports whether two servers cannot connect.
-func (e *Env) IsCut(a, b *Server) bool { return e.cut[pair(a, b)] }
-
-func pair(a, b *Server) [2]zab.ServerID {
-	return [2]zab.ServerID{min(a.ID, b.ID), max(a.ID, b.ID)}
-}
-
-func (l *Link) joins(a, b *Server) bool {
-	x, y := l.ends[0].server, l.ends[1].server
-	return x == a && y == b || x == b && y == a
+	e.logf("%s has a snapshot at %s, its log begins after %s", Name(s.ID), Z(z), Z(s.files.horizon))
+	e.turn(s, func(p *zab.Peer, out *zab.Actions) { p.Snapshotted(z, s.files.horizon, out) })
 }

@@ -15,6 +15,20 @@ func Name(id zab.ServerID) string {
 	return string(rune('A' + id - 1))
 }
 
+// names returns the letters of some servers.
+func names(set zab.Set) string {
+	if set.Len() == 0 {
+		return "nobody"
+	}
+	var b strings.Builder
+	for id := 1; id < 256; id++ {
+		if set.Has(zab.ServerID(id)) {
+			b.WriteString(Name(zab.ServerID(id)))
+		}
+	}
+	return b.String()
+}
+
 // Z prints a zxid as epoch:counter.
 func Z(z zab.Zxid) string { return fmt.Sprintf("%d:%d", z.Epoch(), z.Counter()) }
 
@@ -70,8 +84,8 @@ func Describe(m *zab.Message) string {
 	return b.String()
 }
 
-// describeRecord prints a record as the log would show it.
-func describeRecord(r zab.Record) string {
+// DescribeRecord prints a record as the log would show it.
+func DescribeRecord(r zab.Record) string {
 	switch r.Kind {
 	case zab.RecordTxn:
 		return fmt.Sprintf("%s %q", Z(r.Zxid), r.Data)

@@ -36,7 +36,7 @@ func (e *Env) round() bool {
 	}
 	for _, s := range e.servers {
 		if !s.Blocked {
-			some = e.Sync(s, len(s.Disk.records)) || some
+			some = e.Sync(s, len(s.files.records)) || some
 		}
 		some = e.Report(s) || some
 	}
@@ -129,7 +129,7 @@ func (e *Env) Converge() error {
 			return e.Err()
 		}
 		if e.converged() == nil {
-			return e.checker.finish()
+			return e.agree()
 		}
 		e.Elect()
 		e.Run()
@@ -138,6 +138,16 @@ func (e *Env) Converge() error {
 		}
 	}
 	return fmt.Errorf("L-JOIN: no convergence: %w", e.converged())
+}
+
+// agree checks what holds after convergence: the same tree everywhere.
+func (e *Env) agree() error {
+	for _, s := range e.servers {
+		if n := e.checker.Applied(&s.Subject); e.Err() == nil && n != len(e.checker.Canon()) {
+			e.fail(s, "L-CONV", "applied %d txns of %d", n, len(e.checker.Canon()))
+		}
+	}
+	return e.Err()
 }
 
 // converged says what is still missing.

@@ -253,7 +253,7 @@ func (s *Script) crash(d *datadriven.TestData, on []*Server) error {
 	for _, server := range on {
 		keep := 0
 		if d.HasArg("kill") {
-			keep = len(server.Disk.records)
+			keep = len(server.files.records)
 		}
 		s.env.Crash(server, keep)
 	}
@@ -290,7 +290,7 @@ func (s *Script) forge(d *datadriven.TestData, on []*Server) error {
 		m.Txns = []zab.Txn{{Zxid: m.Zxid, Data: []byte("forged")}}
 	}
 	l.ends[i].inbox = append(l.ends[i].inbox, parcel{msg: m})
-	s.env.forged = true
+	s.env.checker.Forged = true
 	return nil
 }
 
@@ -322,12 +322,12 @@ func (s *Script) show(*datadriven.TestData, []*Server) error {
 
 func (s *Script) log(_ *datadriven.TestData, on []*Server) error {
 	for _, server := range on {
-		for i, r := range server.Disk.records {
+		for i, r := range server.files.records {
 			mark := ""
 			if i >= server.Disk.synced {
 				mark = "  (not synced)"
 			}
-			s.env.logf("%s%s", describeRecord(r), mark)
+			s.env.logf("%s%s", DescribeRecord(r), mark)
 		}
 	}
 	return nil
