@@ -42,11 +42,19 @@ var layers = []layer{
 	{"transport/client", "transport/jute transport/wire zab", false},
 	{"transport/admin", "", false},
 	{".", "election log log/vfs session transport transport/admin transport/wire tree zab", false},
-	{"cmd/quoll", ". jepsen/cluster log log/vfs transport/client transport/wire tree zab", false},
+	{"cmd/quoll", ". jepsen/cluster jepsen/sim jepsen/workload log log/vfs transport/client transport/wire tree zab", false},
 
 	{"zab/zabtest", "election zab", false},
+	{"jepsen/check", "jepsen/history jepsen/model transport/wire zab", false},
+	{"jepsen/sim", ". election jepsen/check jepsen/history jepsen/model jepsen/workload log log/vfs session " +
+		"transport/jute transport/wire tree zab zab/zabtest", false},
+	{"jepsen/workload", "jepsen/history transport/wire zab", false},
 	{"jepsen/cluster", "transport/client", false},
 	{"jepsen/compat", "", false},
+	{"jepsen/mutants", "", false},
+	{"jepsen/mutants/run", "jepsen/mutants", false},
+	{"jepsen/history", "transport/wire zab", false},
+	{"jepsen/model", "jepsen/history transport/wire zab", false},
 }
 
 // impure are the standard packages that pure code does without.

@@ -26,6 +26,7 @@ type cli struct {
 	FourLetter fourLetterCmd `cmd:"" name:"4lw" help:"Ask a server a four-letter word, such as srvr."`
 	Bench      benchCmd      `cmd:"" help:"Put load on servers and measure them."`
 	Compare    compareCmd    `cmd:"" help:"Measure Quoll and Apache ZooKeeper side by side."`
+	Sim        simCmd        `cmd:"" help:"Run simulated ensembles under faults and check all that they promise."`
 	Version    versionCmd    `cmd:"" help:"Print the version of this program."`
 }
 

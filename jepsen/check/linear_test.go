@@ -1,0 +1,179 @@
+package check_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quoll/jepsen/check"
+	"quoll/jepsen/history"
+	"quoll/transport/wire"
+)
+
+// linearStories have no committed sequence: there is only what the clients saw.
+var linearStories = []story{
+	{"a register", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, create("/r", "0"))
+		b.do(d, set("/r", "1", 0))
+		b.do(d, set("/r", "1", 0))
+		b.do(c, sync("/r"))
+		b.do(c, get("/r"))
+		b.do(c, exists("/r"))
+		b.do(c, remove("/r"))
+		b.do(d, set("/r", "2", anyVersion))
+		b.alone()
+	}, nil},
+	{"a plain read may be old", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, set("/r", "1", 0))
+		b.answer(b.call(d, get("/r")), 3)
+		b.alone()
+	}, nil},
+	{"an unknown write is seen, and then another", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		lost := b.call(c, set("/r", "1", anyVersion))
+		b.do(d, set("/r", "2", anyVersion))
+		b.do(d, sync("/r"))
+		b.do(d, get("/r"))
+		b.take(lost)
+		b.do(d, sync("/r"))
+		b.do(d, get("/r"))
+		b.alone()
+	}, nil},
+	{"an unknown delete explains a create", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.take(b.call(c, remove("/r")))
+		b.do(d, create("/r", "1"))
+		b.alone()
+	}, nil},
+	{"an unknown create of a sequential znode explains a delete", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.take(b.call(c, createAs("/q-", "0", wire.PersistentSequential)))
+		b.do(d, remove("/q-0000000000"))
+		b.alone()
+	}, nil},
+	{"a session's end explains a create", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, createAs("/r", "0", wire.Ephemeral))
+		b.commit(b.Conns[c].Session, 0, closeSession)
+		b.do(d, create("/r", "1"))
+		b.alone()
+	}, nil},
+	{"a multi explains what is seen", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, multi(set("/r", "1", 0)))
+		b.do(d, sync("/r"))
+		b.do(d, get("/r"))
+		b.alone()
+	}, nil},
+	{"two creates succeed", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.Ops[b.do(d, create("/r", "1"))].Result = history.Result{Path: "/r"}
+		b.alone()
+	}, fails("C-LINW")},
+	{"a write is lost", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, set("/r", "1", anyVersion))
+		x := b.do(d, set("/r", "2", anyVersion))
+		b.Ops[x].Result.Stat.Version = 1
+		b.alone()
+	}, fails("C-LINW")},
+	{"a read behind a sync is old", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, set("/r", "1", anyVersion))
+		b.do(d, sync("/r"))
+		x := b.do(d, get("/r"))
+		b.Ops[x].Result.Data, b.Ops[x].Result.Stat.Version = []byte("0"), 0
+		b.alone()
+	}, fails("C-LINW")},
+	{"a value comes back", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.call(c, set("/r", "1", anyVersion))
+		b.do(d, sync("/r"))
+		b.do(d, exists("/r"))
+		x := b.do(d, get("/r"))
+		b.Ops[x].Result.Data, b.Ops[x].Result.Stat.Version = []byte("1"), 1
+		b.do(d, sync("/r"))
+		b.do(d, get("/r"))
+		b.alone()
+	}, fails("C-LINW")},
+	{"a delete of a znode that is gone succeeds", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/r", "0"))
+		b.do(c, remove("/r"))
+		b.Ops[b.do(d, remove("/r"))].Result.Code = wire.OK
+		b.alone()
+	}, fails("C-LINW")},
+}
+
+// lossy has many clients whose writes are lost, and then one that reads what it should not.
+func lossy(shown bool) *history.History {
+	b := newBuild()
+	var conns []int
+	for i := range 40 {
+		conns = append(conns, b.open(i))
+	}
+	b.do(conns[0], create("/r", "0"))
+	for i, c := range conns[1:] {
+		b.call(c, set("/r", fmt.Sprint(i), anyVersion))
+	}
+	for i := range 39 {
+		b.do(conns[0], sync("/r"))
+		x := b.do(conns[0], get("/r"))
+		b.Ops[x].Result.Data, b.Ops[x].Result.Stat.Version = []byte("nobody's"), 39
+		if shown {
+			b.Ops[x].Result.Data = fmt.Append(nil, i)
+			b.Ops[x].Result.Stat.Version = 50
+		}
+	}
+	b.alone()
+	return b.done()
+}
+
+// A search that takes too long says so.
+func TestUndecided(t *testing.T) {
+	found := check.AllWithin(lossy(true), check.Limits{Search: 20 * time.Millisecond})
+	require.Len(t, found, 1)
+	require.True(t, found[0].Undecided)
+	require.Contains(t, found[0].Text, "undecided after 20ms: 79 operations")
+}
+
+// Lost writes whose values nobody was shown do not make a search long.
+func TestLostWritesAreAlike(t *testing.T) {
+	found := check.AllWithin(lossy(false), check.Limits{Search: time.Minute})
+	require.Len(t, found, 1)
+	require.False(t, found[0].Undecided)
+	require.Contains(t, found[0].Text, `returned "nobody's" in version 39`)
+}
+
+// The text names the operation with which the history went wrong, not the ones behind it.
+func TestCulprit(t *testing.T) {
+	b := newBuild()
+	c, d := b.open(1), b.open(2)
+	b.do(c, create("/r", "0"))
+	b.do(c, set("/r", "1", anyVersion))
+	b.do(d, sync("/r"))
+	x := b.do(d, get("/r"))
+	b.Ops[x].Result.Data, b.Ops[x].Result.Stat.Version = []byte("0"), 0
+	for range 5 {
+		b.do(d, set("/r", "2", anyVersion))
+	}
+	b.alone()
+	found := check.Linearizable(b.done())
+	require.Len(t, found, 1)
+	require.Equal(t, b.Ops[x].Return, found[0].At)
+	require.Contains(t, found[0].Text, `up to getData "/r" at`)
+	require.Contains(t, found[0].Text, `returned "0" in version 0`)
+}
