@@ -5,8 +5,9 @@ GOFUMPT   = $(GO) run mvdan.cc/gofumpt@v0.12.0
 DEADCODE  = $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 FUZZTIME ?= 15s
 SERVERS  ?= 3
+SEEDS    ?= 2000
 
-.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop docs clean
+.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop sim sim-fixed mutants docs clean
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +54,15 @@ check: vet lint test ## what a commit must pass; lint also refuses files that ar
 
 interop: build ## the test suites of clients that others wrote, against bin/quoll
 	jepsen/compat/run
+
+sim: sim-fixed ## the simulator: a fixed set of seeds, then SEEDS fresh ones, whose base is printed
+	bin/quoll sim --seeds random+$(SEEDS)
+
+sim-fixed: build
+	bin/quoll sim --seeds 1-500
+
+mutants: ## every deliberate bug, and which check of the simulator finds it
+	$(GO) run ./jepsen/mutants/run
 
 docs: ## the documentation of every package, as text, in build/docs
 	@mkdir -p build/docs && for p in $$($(GO) list ./...); do $(GO) doc -all $$p > build/docs/$$(echo $$p | tr / .).txt; done

@@ -161,6 +161,11 @@ func (p *Peer) answerQuestions(out *Actions) bool {
 	n := 0
 	for ; n < len(l.questions) && l.questions[n].at <= p.tree.Applied(); n++ {
 		q := &l.questions[n]
+		if _, there := p.tree.Session(q.Session); there && !p.lead.pending.Alive(q.Session) {
+			// Its end is proposed and may never be committed: "expired" would be a word too early.
+			q.at = p.zab.LastLogged()
+			break
+		}
 		q.Valid = p.revalidate(&q.Revalidation)
 		reply := &zab.Message{Kind: zab.RevalidateReply, Revalidation: q.Revalidation, Zxid: q.at}
 		if q.link == 0 {

@@ -29,12 +29,16 @@ type Limits struct {
 	// off the time of a request. A negative value lets only the opening of connections count, which
 	// the leader sees each time.
 	TouchUs int64
+	// Moves says that whoever lets a session go on at another connection is the leader for certain:
+	// one that is deposed and does not know it yet may grant that, too, and the next one never
+	// hears of it.
+	Moves bool
 	// Search is the time that C-LINW may take for a history.
 	Search time.Duration
 }
 
 // DefaultLimits hold for servers with any clock that a machine can have, and any ticks.
-var DefaultLimits = Limits{Rate: 100_000, TouchUs: -1, Search: 5 * time.Second}
+var DefaultLimits = Limits{Rate: 100_000, TouchUs: -1, Moves: true, Search: 5 * time.Second}
 
 // checks are all there are. The last column says that one needs History.Commits.
 var checks = []struct {

@@ -270,7 +270,9 @@ func (s *study) lastTouch(id zab.SessionID, before history.Moment) (last touch, 
 			continue
 		}
 		timeout = c.TimeoutMs
-		better(touch{c.Dialed.At, timeout, "a connection that was dialed"})
+		if c.Asked == 0 || s.limits.Moves { // a new session is a txn; a move a leader that is deposed may grant
+			better(touch{c.Dialed.At, timeout, "a connection that was dialed"})
+		}
 		for _, op := range s.conns[i] {
 			o := &s.h.Ops[op]
 			if o.Known() && o.Session == id && o.Return.Before(before) && o.Op.Kind != wire.OpCloseSession && s.limits.TouchUs >= 0 {

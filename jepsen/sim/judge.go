@@ -36,7 +36,9 @@ func (w *World) judge() {
 	if w.broken != nil {
 		return
 	}
-	for _, v := range check.All(&w.record.History) {
+	limits := check.DefaultLimits
+	limits.Moves = false // leaders are deposed all the time
+	for _, v := range check.AllWithin(&w.record.History, limits) {
 		if v.Undecided { // out of real time, which must not decide anything here
 			w.cover.Add("undecided: " + v.Check)
 			continue

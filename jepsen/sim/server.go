@@ -408,6 +408,9 @@ func (s *server) publish() {
 	s.gate = serving
 	if serving {
 		s.w.cover.Add("serves as " + s.peer.Zab().Role().String())
+		if s.w.oracle.silences(0, 0) && s.peer.Zab().Role() == zab.Leading {
+			s.w.cover.Add("established under the oracle")
+		}
 		for _, c := range slices.Clone(s.conns) {
 			s.pump(c)
 		}
