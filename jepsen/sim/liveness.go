@@ -172,7 +172,7 @@ func (w *World) oneLeader() bool {
 		return false
 	}
 	for _, s := range w.servers {
-		if w.core.Has(s.id) && !(s.up && s.peer.Serving() && s.peer.Zab().Epoch() == l.peer.Zab().Epoch()) {
+		if w.core.Has(s.id) && (!s.up || !s.peer.Serving() || s.peer.Zab().Epoch() != l.peer.Zab().Epoch()) {
 			return false
 		}
 	}

@@ -183,11 +183,11 @@ func (s *server) step() {
 	if early {
 		s.tellDurable()
 	}
-	for s.ticks > 0 && !(some && s.w.chance(300)) {
+	for s.ticks > 0 && (!some || !s.w.chance(300)) {
 		s.ticks--
 		s.tickOnce()
 	}
-	for len(s.inbox)+len(s.writes) > 0 && !(some && s.w.chance(200)) {
+	for len(s.inbox)+len(s.writes) > 0 && (!some || !s.w.chance(200)) {
 		if len(s.inbox) > 0 && (len(s.writes) == 0 || s.w.chance(600)) {
 			in := s.inbox[0]
 			s.inbox = s.inbox[1:]
@@ -198,7 +198,7 @@ func (s *server) step() {
 			s.submit(&h)
 		}
 	}
-	if !early && !(some && s.w.chance(500)) {
+	if !early && (!some || !s.w.chance(500)) {
 		s.tellDurable()
 	}
 	s.turn()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"quoll"
 	"quoll/transport/wire"
@@ -88,9 +89,11 @@ func (c *client) describe(op int) string {
 	o := &c.w.record.Ops[op]
 	text := fmt.Sprintf("client %d xid=%d %v %s", c.id, o.Xid, o.Op.Kind, o.Op.Path)
 	if o.Op.Kind == wire.OpMulti {
+		parts := make([]string, len(o.Op.Ops))
 		for i := range o.Op.Ops {
-			text += fmt.Sprintf(" %v %s", o.Op.Ops[i].Kind, o.Op.Ops[i].Path)
+			parts[i] = fmt.Sprintf(" %v %s", o.Op.Ops[i].Kind, o.Op.Ops[i].Path)
 		}
+		text += strings.Join(parts, "")
 	}
 	if o.Known() {
 		text += fmt.Sprintf(" -> %s zxid=%s %s", o.Result.Code.Name(), zabtest.Z(zab.Zxid(o.Zxid)), o.Result.Path)
