@@ -53,7 +53,7 @@ var layers = []layer{
 	{"jepsen/compat", "", false},
 	{"jepsen/mutants", "", false},
 	{"jepsen/mutants/run", "jepsen/mutants", false},
-	{"jepsen/history", "transport/wire zab", false},
+	{"jepsen/history", "transport/jute transport/wire zab", false},
 	{"jepsen/model", "jepsen/history transport/wire zab", false},
 }
 

@@ -178,11 +178,12 @@ func (p *Peer) answerQuestions(out *Actions) bool {
 	return n > 0
 }
 
-// revalidate answers, on the leader, whether a session lives, and moves it to the asking server.
+// revalidate answers, on the leader, whether a session lives, and moves it to the asking server. None
+// whose end is under way comes here: its question waits.
 // The password is checked before anything changes: knowing an id alone must not kick anybody.
 func (p *Peer) revalidate(r *zab.Revalidation) bool {
 	s, ok := p.tree.Session(r.Session)
-	if !ok || !p.lead.pending.Alive(r.Session) || string(s.Password[:]) != string(r.Password) {
+	if !ok || string(s.Password[:]) != string(r.Password) {
 		return false
 	}
 	p.lead.owners.Move(r.Session, r.ID.Boot)

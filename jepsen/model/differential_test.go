@@ -53,7 +53,7 @@ func (w *twins) propose(c history.Commit, ms int64) {
 	w.zxid++
 	w.nowMs += ms
 	c.Zxid, c.TimeMs = w.zxid, w.nowMs
-	req := zab.Request{Session: c.Session, Op: int32(c.Op.Kind), Body: appendBody(nil, &c.Op), Auth: c.Auth}
+	req := zab.Request{Session: c.Session, Op: int32(c.Op.Kind), Body: history.AppendBody(nil, &c.Op), Auth: c.Auth}
 	var data []byte
 	if c.Code == wire.SessionMoved {
 		data = w.pending.Refuse(&req, c.Zxid, c.TimeMs, c.Code, nil)

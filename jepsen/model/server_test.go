@@ -58,7 +58,7 @@ func (p *person) frame() *jute.Decoder {
 
 // ask sends an op and returns the result that it had, and the zxid of the reply.
 func (p *person) ask(o *history.Op) (history.Result, zab.Zxid) {
-	h, d := p.call(o.Kind, appendBody(nil, o))
+	h, d := p.call(o.Kind, history.AppendBody(nil, o))
 	if h.Code != wire.OK {
 		return history.Result{Code: h.Code}, zab.Zxid(h.Zxid)
 	}

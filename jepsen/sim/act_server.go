@@ -94,15 +94,23 @@ func takeSnapshot(_ *nemesis, _ *Act, s *server) {
 // wipe empties the disk of a server (N23), as soon as the others can bear it: they serve without it,
 // and all that it ever acknowledged is committed and on a quorum of the others' disks. Without this
 // budget it would be a loss that no protocol survives.
-func wipe(n *nemesis, a *Act, s *server) {
+func wipe(n *nemesis, _ *Act, s *server) {
+	n.ruin(s, func() {
+		n.w.cover.Add("disk wiped")
+		s.mem = vfs.NewMem()
+		s.virgin = false
+		s.forget()
+	})
+}
+
+// ruin takes a server down, does harm to its disk if that comes to be within the budget, and lets it
+// start again.
+func (n *nemesis) ruin(s *server, harm func()) {
 	s.ailment.keepDown++
 	s.crash(false)
 	n.awaitBudget(s, 40, func(within bool) {
 		if within {
-			n.w.cover.Add("disk wiped")
-			s.mem = vfs.NewMem()
-			s.virgin = false
-			s.forget()
+			harm()
 		}
 		s.ailment.keepDown--
 		s.restart()
@@ -150,15 +158,7 @@ func (s *server) memoryless() bool {
 // rot flips bits of a file while the process is away (N18): in a snapshot, or in a segment of the log
 // that is not the last. What cannot be told from a torn tail, the last block, is left alone.
 func rot(n *nemesis, a *Act, s *server) {
-	s.ailment.keepDown++
-	s.crash(false)
-	n.awaitBudget(s, 40, func(within bool) {
-		if within {
-			s.flip(a.N)
-		}
-		s.ailment.keepDown--
-		s.restart()
-	})
+	n.ruin(s, func() { s.flip(a.N) })
 }
 
 func (s *server) flip(choice int64) {

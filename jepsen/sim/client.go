@@ -280,7 +280,7 @@ func (c *client) reply(body []byte) {
 	o := &c.w.record.Ops[n]
 	res := history.Result{Code: h.Code}
 	if h.Code == wire.OK {
-		res = decodeResult(&d, &o.Op)
+		res = history.DecodeResult(&d, &o.Op)
 		if d.Err() != nil {
 			c.w.fail("C-FIFO", c.conn.s.id, "client %d cannot read the answer to %v: %v", c.id, o.Op.Kind, d.Err())
 			return

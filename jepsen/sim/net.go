@@ -234,10 +234,15 @@ func (n *network) write(e *end) {
 	}
 }
 
+// arrival draws when what leaves an end now is at the other one, behind everything before it.
+func (n *network) arrival(e *end) int64 {
+	return max(n.w.now+n.latency(e.s.id, e.other().s.id), e.lastAt)
+}
+
 // put has a message arrive at the other side, behind everything before it.
 func (n *network) put(e *end, m *zab.Message, number int64) {
 	o := e.other()
-	at := max(n.w.now+n.latency(e.s.id, o.s.id), e.lastAt)
+	at := n.arrival(e)
 	e.lastAt = at
 	own := *m // the receiver owns it
 	n.arrive(linkLane, e.s.id, o.s.id, at, func() {
@@ -327,7 +332,7 @@ func (n *network) half(o *end, z zab.Zxid, file []byte) {
 // snapshotArrives stores it on the other side, off its loop, then tells the loop.
 func (n *network) snapshotArrives(e *end, it item, file []byte) {
 	o := e.other()
-	at := max(n.w.now+n.latency(e.s.id, o.s.id), e.lastAt)
+	at := n.arrival(e)
 	e.lastAt = at + o.s.busy(linkTask)
 	n.arrive(linkLane, e.s.id, o.s.id, at, func() {
 		if !o.hears() {
@@ -356,10 +361,9 @@ func (n *network) hangUp(s *server, id zab.LinkID) {
 	if e == nil || !e.open {
 		return
 	}
-	e.open = false
-	e.queue = nil
+	e.shut()
 	n.w.after(n.latency(s.id, s.id), e.bury)
-	n.tell(e.other(), max(n.w.now+n.latency(s.id, e.other().s.id), e.lastAt))
+	n.tell(e.other(), n.arrival(e))
 	n.forget(e.link)
 }
 
@@ -367,13 +371,15 @@ func (n *network) hangUp(s *server, id zab.LinkID) {
 func (n *network) tell(e *end, at int64) {
 	n.arrive(linkLane, e.other().s.id, e.s.id, at, func() {
 		if e.alive() {
-			e.open = false
-			e.queue = nil
+			e.shut()
 			e.bury()
 			n.forget(e.link)
 		}
 	})
 }
+
+// shut ends an end: what it has not put on the wire yet is lost.
+func (e *end) shut() { e.open, e.queue = false, nil }
 
 // bury tells the process that nothing more will come of a link.
 func (e *end) bury() {
@@ -397,7 +403,7 @@ func (n *network) cut(l *link) {
 			n.w.cover.Add("half-open link")
 			late += n.w.between(0, n.w.plan.TickUs*int64(n.w.plan.SyncTicks)/2)
 		}
-		e.open, e.queue = false, nil
+		e.shut()
 		e.down = !n.w.chance(500) // half of the time something that is under way still arrives
 		n.w.after(late, e.s.alive(func() { e.s.post(input{kind: inLinkDown, link: e.id}) }))
 	}
@@ -422,8 +428,7 @@ func (n *network) left(s *server, power bool) {
 			if e.s != s || !e.open {
 				continue
 			}
-			e.open = false
-			e.queue = nil
+			e.shut()
 			late := n.latency(s.id, e.other().s.id)
 			if power && n.w.chance(n.w.plan.HalfOpen) {
 				n.w.cover.Add("silent death")

@@ -46,7 +46,6 @@ type Plan struct {
 	SnapCount    int    `json:"snap_count"`
 	SnapRetain   int    `json:"snap_retain"`
 	SegmentBytes int64  `json:"segment_bytes"`
-	Autocreate   bool   `json:"autocreate,omitempty"` // an empty disk is that of a new server
 
 	SessionMs   int32 `json:"session_ms"`
 	Pipeline    int   `json:"pipeline"`     // open operations of a client
@@ -166,7 +165,6 @@ func (d *drawer) configuration(p *Plan) {
 	if d.in(2) {
 		p.WindowBytes = d.oneOf(500, 5_000)
 	}
-	p.Autocreate = false
 	p.SessionMs = int32(d.oneOf(400, 1000, 4000))
 	p.Pipeline = d.oneOf(1, 1, 3, 10)
 	p.PauseFactor = int64(d.oneOf(20, 100, 300))

@@ -19,7 +19,7 @@ const dataDir = "/data"
 func (s *server) logOptions(fs vfs.FS) log.Options {
 	return log.Options{
 		FS: fs, Dir: dataDir, Server: s.id, SegmentBytes: s.w.plan.SegmentBytes,
-		Autocreate: s.virgin || s.w.plan.Autocreate,
+		Autocreate: s.virgin,
 	}
 }
 
