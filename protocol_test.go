@@ -457,14 +457,13 @@ func TestClientThatDoesNotReadIsDropped(t *testing.T) {
 			c.rests()
 		}
 		require.Equal(t, 2, e.status(0).Connections, "this much is granted")
+		// If the reader of the first segment came to write its answers too, nobody has read the
+		// second one. Then it takes more events, but there is an end all the same.
 		long := "/" + strings.Repeat("x", 900<<10)
-		for i := range 6 {
+		for i := 0; e.status(0).Connections == 2; i++ {
+			require.Less(t, i, 100, "there is no end to it")
 			c.does(zab.Xid(2*i), wire.OpCreate, create(long, "", 0))
 			c.does(zab.Xid(2*i+1), wire.OpDelete, deletion(long, -1))
-		}
-		for n := 0; e.status(0).Connections == 2; n++ {
-			require.Less(t, n, 10_000, "there is no end to it")
-			c.rests()
 		}
 	})
 }
