@@ -22,7 +22,6 @@ const (
 	DefaultSyncLimit              = 5
 	DefaultMaxClientCnxns         = 60
 	DefaultMaxBuffer              = 0xfffff
-	DefaultSnapCount              = 100_000
 	DefaultSnapSizeLimit          = 4 << 30
 	DefaultPreAllocSize           = 64 << 20
 	DefaultSnapRetainCount        = 3
@@ -46,8 +45,9 @@ type Config struct {
 	// that a lost disk is not taken for a new server (db.autocreate=false).
 	RequireInitialize bool
 	// SnapCount is the number of txns between snapshots (snapCount). Each server draws the real
-	// number from [SnapCount/2, SnapCount], so that they do not all write at once.
-	// 0: DefaultSnapCount; otherwise at least 2.
+	// number from [SnapCount/2, SnapCount], so that they do not all write at once; otherwise at
+	// least 2. 0: a snapshot is due when replaying what came after the last one would keep a start
+	// waiting for about a second.
 	SnapCount int
 	// SnapSizeLimit is the number of log bytes between snapshots (snapSizeLimitInKb), drawn as
 	// SnapCount is. 0: DefaultSnapSizeLimit; negative: no limit.
@@ -275,7 +275,6 @@ func (c *Config) writeGroups(b *strings.Builder, servers []ServerSpec) {
 // setDefaults fills in every zero field that stands for a default, FS and Network included.
 func (c *Config) setDefaults() {
 	fill(&c.DataLogDir, c.DataDir)
-	fill(&c.SnapCount, DefaultSnapCount)
 	fill(&c.SnapSizeLimit, DefaultSnapSizeLimit)
 	fill(&c.PreAllocSize, DefaultPreAllocSize)
 	fill(&c.SnapRetainCount, DefaultSnapRetainCount)

@@ -82,7 +82,9 @@ func (c *Config) checkDisk(f *faultList) {
 	if c.DataDir == "" {
 		f.add("dataDir", "is not set: name the directory for snapshots and logs")
 	}
-	f.atLeast("snapCount", int64(c.SnapCount), 2)
+	if c.SnapCount != 0 {
+		f.atLeast("snapCount", int64(c.SnapCount), 2)
+	}
 	f.atLeast("preAllocSize", c.PreAllocSize, 1)
 	f.atLeast("autopurge.snapRetainCount", int64(c.SnapRetainCount), DefaultSnapRetainCount)
 	f.atLeast("fsync.warningthresholdms", c.FsyncWarning.Milliseconds(), 1)

@@ -21,8 +21,30 @@ type snapshotter struct {
 	busy  bool
 	txns  int // applied since the last snapshot began
 	bytes int64
-	limit int
-	size  int64
+	limit distance
+	took  time.Duration // by the last snapshot
+}
+
+// distance says when the next snapshot is due: at the first that is reached.
+type distance struct {
+	txns   int
+	bytes  int64
+	replay time.Duration
+}
+
+// A start reads, checks and applies all that came after the newest snapshot. That is what snapshots
+// are for, so unless the operator counts txns, this cost decides: a start within two seconds, half
+// of them for the snapshot itself. A fixed count is wrong on both sides: a server at full load would
+// write a snapshot every other second for nothing, and a few large txns cost as much as a million.
+const (
+	replayBudget  = time.Second
+	replayPerTxn  = 3 * time.Microsecond // a create, on a slow core; docs/PERFORMANCE.md
+	replayPerByte = 2 * time.Nanosecond
+)
+
+// replayCost estimates what replaying takes.
+func replayCost(txns int, bytes int64) time.Duration {
+	return time.Duration(txns)*replayPerTxn + time.Duration(bytes)*replayPerByte
 }
 
 // snapshotDone reports a written snapshot to the loop.
@@ -30,6 +52,7 @@ type snapshotDone struct {
 	view    *tree.View
 	zxid    zab.Zxid
 	horizon zab.Zxid
+	took    time.Duration
 	err     error
 }
 
@@ -39,24 +62,35 @@ func newSnapshotter(s *Server) *snapshotter {
 	return n
 }
 
-// draw picks the distance to the next snapshot between half and all of what is configured, so
-// that the servers of an ensemble do not write theirs at the same time.
+// draw picks the distance to the next snapshot between half and all of what is allowed, so that
+// the servers of an ensemble do not write theirs at the same time. A large tree may cost as much
+// replay as its snapshot took to write: else it would do nothing but write snapshots.
 func (n *snapshotter) draw() {
 	n.txns, n.bytes = 0, 0
-	n.limit = n.s.cfg.SnapCount/2 + rand.IntN(n.s.cfg.SnapCount/2+1)
-	n.size = math.MaxInt64
-	if limit := n.s.cfg.SnapSizeLimit; limit > 0 {
-		n.size = limit/2 + rand.Int64N(limit/2+1)
+	n.limit = distance{txns: math.MaxInt, bytes: math.MaxInt64, replay: math.MaxInt64}
+	if count := n.s.cfg.SnapCount; count > 0 {
+		n.limit.txns = count/2 + rand.IntN(count/2+1)
+	} else {
+		budget := max(replayBudget, n.took)
+		n.limit.replay = budget/2 + rand.N(budget/2+1)
+	}
+	if size := n.s.cfg.SnapSizeLimit; size > 0 {
+		n.limit.bytes = size/2 + rand.Int64N(size/2+1)
 	}
 }
 
-// applied counts txns and starts a snapshot when enough went by.
+// due reports whether enough went by since the last snapshot.
+func (n *snapshotter) due() bool {
+	return n.txns >= n.limit.txns || n.bytes >= n.limit.bytes || replayCost(n.txns, n.bytes) >= n.limit.replay
+}
+
+// applied counts txns and starts a snapshot when one is due.
 func (n *snapshotter) applied(txns []zab.Txn) {
 	n.txns += len(txns)
 	for i := range txns {
 		n.bytes += int64(len(txns[i].Data))
 	}
-	if n.busy || n.txns < n.limit && n.bytes < n.size {
+	if n.busy || !n.due() {
 		return
 	}
 	n.busy = true
@@ -96,7 +130,8 @@ func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone 
 	if done.err = n.s.log.CreateSnapshot(done.zxid, func(w io.Writer) error { return view.Write(untilDone{ctx, w}) }); done.err != nil {
 		return done
 	}
-	n.s.logger.Info("snapshot written", "zxid", done.zxid, "took", time.Since(start))
+	done.took = time.Since(start)
+	n.s.logger.Info("snapshot written", "zxid", done.zxid, "took", done.took)
 	if n.s.cfg.PurgeInterval < 0 {
 		done.horizon = n.s.log.Horizon()
 		return done
@@ -108,7 +143,7 @@ func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone 
 // snapshotted ends a snapshot in the loop. One that failed costs nothing but log space.
 func (s *Server) snapshotted(done *snapshotDone) {
 	done.view.Release()
-	s.snaps.busy = false
+	s.snaps.busy, s.snaps.took = false, done.took
 	if done.err != nil {
 		s.logger.Error("snapshot failed; the log keeps everything", "zxid", done.zxid, "err", done.err)
 		return
