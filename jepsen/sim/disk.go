@@ -20,6 +20,8 @@ type disk struct {
 	told    uint64 // what the Peer knows of that
 	busy    bool
 	full    bool
+	// When the fsync under way ends if the disk stays slow; 0: at once.
+	slowUntil int64
 }
 
 func (d *disk) append(records []zab.Record, after []zab.Envelope) {
@@ -43,18 +45,37 @@ func (d *disk) kick() {
 	records, after, last := d.records, d.waiting, d.last
 	d.records, d.waiting = nil, nil
 	us := s.busy(diskTask)
+	d.slowUntil = 0
 	if len(records) > 0 {
-		us += s.w.between(s.w.plan.FsyncUs[0], s.w.plan.FsyncUs[1]) * max(1, s.ailment.slowDisk)
+		fsync := s.w.between(s.w.plan.FsyncUs[0], s.w.plan.FsyncUs[1])
+		us += fsync
+		if s.ailment.slowDisk > 0 {
+			d.slowUntil = s.w.now + fsync*s.ailment.slowDisk
+		}
 	}
 	s.w.after(us, s.alive(func() { d.sync(records, after, last) }))
 }
+
+// stuckUs is how much longer the fsync that is under way takes at least; 0: it ends now.
+func (d *disk) stuckUs() int64 {
+	switch a := &d.s.ailment; {
+	case a.hungDisk:
+		return diskPollUs
+	case a.slowDisk > 0:
+		return min(diskPollUs, max(0, d.slowUntil-d.s.w.now))
+	}
+	return 0
+}
+
+// diskPollUs is how often a disk that hangs is asked whether it still does.
+const diskPollUs = 5_000
 
 // sync writes what it took and lets go what waited for that. A crash may strike in the middle: the
 // operations of the log are counted one by one (inject).
 func (d *disk) sync(records []zab.Record, after []zab.Envelope, last uint64) {
 	s := d.s
-	if s.ailment.hungDisk {
-		s.w.after(5_000, s.alive(func() { d.sync(records, after, last) }))
+	if us := d.stuckUs(); us > 0 {
+		s.w.after(us, s.alive(func() { d.sync(records, after, last) }))
 		return
 	}
 	if len(records) > 0 {

@@ -13,11 +13,10 @@ import (
 // Bounds of what a healed core may take, in µs of virtual time. They are far above what it needs
 // (an election is a few ticks, an init window a second), and fixed.
 const (
-	electUs   = 30_000_000
-	settleUs  = 20_000_000
-	workUs    = 600_000
-	pollUs    = 20_000
-	elections = 12 // leaderships that may begin on the way
+	electUs  = 30_000_000
+	settleUs = 20_000_000
+	workUs   = 600_000
+	pollUs   = 20_000
 )
 
 // heal ends the faults and chooses the core.
@@ -53,6 +52,7 @@ func (w *World) heal() {
 			c.leave()
 		}
 	}
+	w.until(max(w.now, w.lag)) // what a pause has put off happens only then
 	w.trace(0, "act", 0, 0, func() string { return "healed" })
 }
 
@@ -143,6 +143,13 @@ func (w *World) converge() {
 	if !w.await(electUs, "L-JOIN", "one leader that all of the core serve with", w.oneLeader) {
 		return
 	}
+	// Damage of before may show only now: a link that broke unnoticed, a leader that nobody follows
+	// any more. After that there is no reason left for another election.
+	w.until(w.now + w.noticeUs())
+	if !w.await(electUs, "L-JOIN", "one leader that all of the core serve with", w.oneLeader) {
+		return
+	}
+	leader, used := w.leader(), w.cover[counterUsedUp]
 	w.until(w.now + workUs) // clients work with it
 	for _, c := range w.clients {
 		c.stopped = true
@@ -150,7 +157,6 @@ func (w *World) converge() {
 	if !w.await(electUs, "L-OPS", "all requests of clients are answered", w.quiet) {
 		return
 	}
-	leader, used := w.leader(), w.cover[counterUsedUp]
 	if !w.sessionsEnd() {
 		return
 	}
@@ -160,6 +166,12 @@ func (w *World) converge() {
 	if w.broken == nil && w.leader() != leader && w.cover[counterUsedUp] == used {
 		w.fail("L-LEADER", 0, "the leader of a healed core changed\n%s", w.state())
 	}
+}
+
+// noticeUs is the time in which a server notices that another one does not hear it, and the other one
+// that it was left.
+func (w *World) noticeUs() int64 {
+	return 2 * int64(w.plan.SyncTicks+w.plan.PingTicks) * w.plan.TickUs * 5 / 4
 }
 
 // counterUsedUp counts the leaderships that rightly end while all is well (R22).

@@ -139,8 +139,13 @@ func (s *server) busy(t task) int64 {
 	us := w.between(0, w.plan.BusyUs)
 	if s.ailment.starve == t && s.ailment.starveUntil > w.now {
 		us += w.between(0, s.ailment.starveUntil-w.now)
+		w.lag = max(w.lag, w.now+us)
 	}
-	return max(us, s.ailment.pausedUntil-w.now)
+	if paused := s.ailment.pausedUntil - w.now; paused > us {
+		us = paused
+		w.lag = max(w.lag, s.ailment.pausedUntil)
+	}
+	return us
 }
 
 // post hands an input to the loop.

@@ -31,6 +31,7 @@ type World struct {
 
 	calm     bool    // the faults are over
 	core     zab.Set // servers that are healed for good then
+	lag      int64   // until when something is put off by a pause of a process
 	broken   *Violation
 	cover    Coverage
 	steps    int64
