@@ -74,6 +74,9 @@ type epoch struct {
 	leader   zab.ServerID // 0: nobody yet
 	initial  branch       // I[e], when it is led
 	adopted  zab.Set
+	// A quorum had adopted it at some time. That stays so when one of them loses its disk: a leader that
+	// was replaced meanwhile need not know, and what it proposes needs a quorum of its own.
+	established bool
 	tip      *txn                 // last proposal; before the first the end of I[e]
 	accepted map[zab.ServerID]int // place up to which each voter has accepted its proposals
 }
@@ -333,7 +336,7 @@ func (m *Zab) Proposes(id zab.ServerID, t zab.Txn, before zab.Zxid) error {
 	switch {
 	case ep.led == 0, m.fails(proposeLeader, ep.leader == id && s.leads == e && s.accepted == e):
 		return refuse(proposeLeader)
-	case m.fails(proposeEstablished, m.ensemble.Quorum(ep.adopted) && ep.adopted.Has(id)):
+	case m.fails(proposeEstablished, ep.established && ep.adopted.Has(id)):
 		return refuse(proposeEstablished)
 	case !ep.tip.Zxid.Precedes(t.Zxid), before != ep.tip.Zxid, m.txns[t.Zxid] != nil:
 		return m.refuse(s, proposeNext, "propose(%v) behind %v, the last one is %v", t.Zxid, before, ep.tip.Zxid)
@@ -369,6 +372,7 @@ func (m *Zab) counted(s *server) error {
 	ep := m.epoch(s.current)
 	if !ep.adopted.Has(s.id) {
 		ep.adopted.Add(s.id)
+		ep.established = ep.established || m.ensemble.Quorum(ep.adopted)
 		if !m.fails(commitInitialQuorum, m.ensemble.Quorum(ep.adopted)) {
 			if err := m.commit(ep.initial.last(), s.current); err != nil {
 				return err
@@ -399,8 +403,16 @@ func (m *Zab) tally(s *server, t *txn) error {
 	return m.commit(t, e)
 }
 
-// commit adds everything up to t to Canon, which may only grow at its end.
+// commit adds everything up to t to Canon, which may only grow at its end. A quorum of an earlier
+// epoch may be complete only after a later one has committed the same, by the last copy of a server
+// that the later one went on without: what both have committed, the earlier one has.
 func (m *Zab) commit(t *txn, by zab.Epoch) error {
+	if m.canon.has(t) {
+		for place := t.place; m.canon.by[place] > by; place-- {
+			m.canon.by[place] = by
+		}
+		return nil
+	}
 	var added []*txn
 	for ; !m.canon.has(t); t = t.before {
 		added = append(added, t)
@@ -416,7 +428,7 @@ func (m *Zab) commit(t *txn, by zab.Epoch) error {
 	return nil
 }
 
-// committedBy returns the epoch whose quorum committed t, 0 if none has.
+// committedBy returns the first epoch whose quorum committed t, 0 if none has.
 func (m *Zab) committedBy(t *txn) zab.Epoch {
 	if !m.canon.has(t) {
 		return 0

@@ -147,6 +147,25 @@ func TestLegal(t *testing.T) {
 	s.canon(zxid(1, 2))
 	require.NoError(t, s.x.m.Commits(1, zxid(1, 2)))
 
+	// A leader that was replaced, and hears of nobody, gets its own copy to its disk: with the copy that
+	// 2 had under the same epoch that is a quorum, and it delivers what epoch 2 has committed before it.
+	s = broadcasting(t)
+	s.log(zxid(1, 2), 2)
+	s.log(zxid(1, 3), 2)
+	s.promise(2, 2, 3)
+	s.lead(2, 2)
+	s.log(zxid(1, 1), 3)
+	s.log(zxid(1, 2), 3)
+	s.log(zxid(1, 3), 3)
+	s.adopt(2, 2, 3)
+	s.canon(zxid(1, 3))
+	s.deliver(1, zxid(1, 1))
+	s.deliver(1, zxid(1, 2))
+	require.Error(t, s.x.m.Delivers(1, data(1, 3)), "so far only epoch 2 has committed it")
+	s.log(zxid(1, 3), 1)
+	s.deliver(1, zxid(1, 3))
+	require.NoError(t, s.x.check())
+
 	// An observer does all that a follower does, and counts for nothing.
 	s = broadcasting(t)
 	s.promise(1, 4)
@@ -185,6 +204,16 @@ func TestWiped(t *testing.T) {
 	s.log(zxid(1, 1), 2)
 	s.log(zxid(1, 2), 2)
 	s.canon(zxid(1, 1)) // 2 has promised epoch 2, whose leader would not hear of 1:2
+
+	s = broadcasting(t)
+	s.promise(2, 2, 3)
+	s.lead(2, 2)
+	s.log(zxid(1, 1), 3)
+	s.adopt(2, 2, 3)
+	s.x.m.Wiped(2)
+	s.propose(1, zxid(1, 4)) // epoch 1 was established with 2, and 1 does not know of epoch 2
+	s.log(zxid(1, 3), 1)
+	s.canon(zxid(1, 1))
 
 	s = broadcasting(t)
 	s.x.m.Wiped(3) // nobody needs it
