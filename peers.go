@@ -64,6 +64,9 @@ func (t storage) ReceiveSnapshot(z zab.Zxid, size int64, r io.Reader) error {
 		return err
 	})
 	if err != nil {
+		if dead := t.s.log.Err(); dead != nil {
+			t.s.fail(dead)
+		}
 		return err
 	}
 	if received.Applied() != z {

@@ -140,12 +140,16 @@ func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone 
 	return done
 }
 
-// snapshotted ends a snapshot in the loop. One that failed costs nothing but log space.
+// snapshotted ends a snapshot in the loop. One that failed costs nothing but log space, as long as the
+// log lives.
 func (s *Server) snapshotted(done *snapshotDone) {
 	done.view.Release()
 	s.snaps.busy, s.snaps.took = false, done.took
 	if done.err != nil {
 		s.logger.Error("snapshot failed; the log keeps everything", "zxid", done.zxid, "err", done.err)
+		if err := s.log.Err(); err != nil {
+			s.fail(err) // a directory's fsync failed, which is the log's too
+		}
 		return
 	}
 	s.peer.Snapshotted(done.zxid, done.horizon, &s.act)

@@ -56,6 +56,14 @@ var (
 	ErrClosed = errors.New("log: closed")
 )
 
+// spareError is what befell a file that nothing rests on: the log goes on without it.
+func spareError(op, name string, err error) error {
+	if isFull(err) {
+		return &FullError{Path: name, Err: err}
+	}
+	return fmt.Errorf("log: %s %s: %w", op, name, err)
+}
+
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -52,6 +52,42 @@ func TestFailedWriteIsFinal(t *testing.T) {
 	}
 }
 
+// TestFailedSnapshotCostsOnlyItself: a snapshot that could not be written, made durable or renamed was
+// nobody's yet. The log goes on, and the next one is a good one. Only the fsync of the directory,
+// which it shares, ends it, at once.
+func TestFailedSnapshotCostsOnlyItself(t *testing.T) {
+	boom := errors.New("input/output error")
+	for _, kind := range []vfs.OpKind{vfs.OpCreate, vfs.OpWrite, vfs.OpSync, vfs.OpRename, vfs.OpSyncDir} {
+		for _, done := range []bool{false, true} {
+			broken := false
+			d := newDriver(t, options(), func(op vfs.Op) vfs.Effect {
+				if broken && op.Kind == kind {
+					broken = false // only once
+					return vfs.Effect{Err: boom, Done: done}
+				}
+				return vfs.Effect{}
+			})
+			require.NoError(t, d.open())
+			require.NoError(t, d.write(accepted(1), current(1), txn(zx(1, 1))))
+			for _, make := range []func(zab.Zxid) error{d.snapshot, d.receive} {
+				broken = true
+				require.ErrorIs(t, make(zx(1, 1)), boom)
+				if kind == vfs.OpSyncDir {
+					require.ErrorIs(t, d.log.Err(), boom)
+					break
+				}
+				require.NoError(t, d.log.Err())
+				require.NoError(t, make(zx(1, 1)))
+			}
+			if kind != vfs.OpSyncDir {
+				require.NoError(t, d.write(txn(zx(1, 2))))
+			}
+			c := d.after(d.disk.PowerLoss(1), nil)
+			require.NoError(t, c.open())
+		}
+	}
+}
+
 func isFullErr(err error) bool { return errors.Is(err, vfs.ErrFull) }
 
 // TestFullDisk has the disk fill up at every change of a life in which segments are begun and

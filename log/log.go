@@ -235,8 +235,9 @@ func (l *Log) unref(s *segment) {
 	}
 }
 
-// dead returns the error that ended the log, if one did.
-func (l *Log) dead() error {
+// Err returns the error that ended the log, nil while it goes on. Whoever gets an error from it and
+// could do without what failed asks this too: a process without a log must stop (R20).
+func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
@@ -257,7 +258,7 @@ func (l *Log) fail(op, name string, err error) error {
 // used for an fsync, whose every error is final.
 func (l *Log) diskError(op, name string, err error) error {
 	if isFull(err) {
-		return &FullError{Path: name, Err: err}
+		return spareError(op, name, err)
 	}
 	return l.fail(op, name, err)
 }

@@ -47,7 +47,7 @@ func (l *Log) store(z zab.Zxid, fill func(*snapshotFile) error) (string, error) 
 	}
 	file, err := l.fs.Create(temporary)
 	if err != nil {
-		return "", l.diskError("create", temporary, err)
+		return "", spareError("create", temporary, err)
 	}
 	f := &snapshotFile{file: file}
 	if err = fill(f); err == nil {
@@ -61,9 +61,8 @@ func (l *Log) store(z zab.Zxid, fill func(*snapshotFile) error) (string, error) 
 	}
 	_ = l.fs.Remove(temporary) // or the next Open does it
 	if f.err != nil {
-		// If it was an fsync that found the disk full, only this file is the worse for it, and
-		// that was nobody's yet.
-		return "", l.diskError("write", temporary, f.err)
+		// Even a failed fsync is bad for this file only, and that was nobody's yet (R20).
+		return "", spareError("write", temporary, f.err)
 	}
 	return "", fmt.Errorf("log: snapshot %v: %w", z, err)
 }
@@ -75,7 +74,7 @@ func (l *Log) publish(z zab.Zxid, temporary string, received bool) error {
 	defer l.names.Unlock()
 	if err := l.fs.Rename(temporary, path.Join(l.opts.SnapDir, snapshotName(z))); err != nil {
 		_ = l.fs.Remove(temporary)
-		return l.diskError("rename", temporary, err)
+		return spareError("rename", temporary, err)
 	}
 	if err := l.fs.SyncDir(l.opts.SnapDir); err != nil {
 		return l.fail("sync", l.opts.SnapDir, err)

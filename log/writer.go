@@ -101,7 +101,7 @@ func (l *Log) beginBlock() {
 // Sync makes everything appended durable, with one write and one fsync. A FullError leaves
 // everything as it was: more may be appended and Sync called again. Any other error is final.
 func (l *Log) Sync() error {
-	if err := l.dead(); err != nil {
+	if err := l.Err(); err != nil {
 		return err
 	}
 	p := &l.pending
@@ -204,7 +204,7 @@ func (l *Log) writeHeader(sequence uint64, header []byte) error {
 // Idle does what the next Sync would otherwise wait for. The log writer calls it when nothing is
 // queued; it returns only an error that is final.
 func (l *Log) Idle() error {
-	if err := l.dead(); err != nil {
+	if err := l.Err(); err != nil {
 		return err
 	}
 	if l.pending.records > 0 {
@@ -261,11 +261,11 @@ func (l *Log) makeSpare(due int64) (vfs.File, uint64, error) {
 	sequence, end := l.current.sequence+1, l.current.end
 	l.mu.Unlock()
 	if l.spare != nil || end < due {
-		return nil, 0, l.dead()
+		return nil, 0, l.Err()
 	}
 	file, err := l.createSegment(sequence)
 	if err != nil {
-		return nil, 0, l.dead() // no space: Sync will say so if there is none by then
+		return nil, 0, l.Err() // no space: Sync will say so if there is none by then
 	}
 	l.spare = file
 	return file, sequence, nil

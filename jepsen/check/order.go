@@ -34,7 +34,7 @@ func (s *study) zxidOrder() []Violation {
 	return r.list
 }
 
-// fifo looks at each connection for itself. That a write takes effect behind one that had returned
+// fifo looks at each connection for itself, and at the order of a session's connections. That a write takes effect behind one that had returned
 // before is C-ZXIDORD's to say; this is about those that were on their way together.
 func (s *study) fifo() []Violation {
 	r := &report{check: "C-FIFO"}
@@ -42,6 +42,7 @@ func (s *study) fifo() []Violation {
 		s.answersInOrder(r, ops)
 		s.writesInOrder(r, ops)
 	}
+	s.movedOn(r)
 	return r.list
 }
 

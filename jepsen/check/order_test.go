@@ -119,6 +119,22 @@ var orderStories = []story{
 		b.answer(y, b.take(y))
 		b.Ops[x].Return, b.Ops[x].Zxid = history.Moment{}, 0
 	}, fails("C-FIFO")},
+	{"a write over the connection that a session has left takes effect", func(b *build) {
+		c := b.open(1)
+		b.do(c, create("/a", "0"))
+		x := b.call(c, create("/a/late", "0"))
+		d := b.reopen(c)
+		b.do(d, create("/b", "0"))
+		b.take(x)
+	}, fails("C-FIFO")},
+	{"it is refused there, or came first", func(b *build) {
+		c := b.open(1)
+		x, y := b.call(c, create("/a", "0")), b.call(c, create("/b", "0"))
+		d := b.reopen(c)
+		b.take(x)
+		b.do(d, create("/b", "1"))
+		b.take(y) // and fails: there is one
+	}, nil},
 	{"a server that cannot write says so", func(b *build) {
 		c := b.open(1)
 		b.Return(b.call(c, create("/a", "0")), int64(zxid(b.at())), history.Result{Code: wire.SystemError})

@@ -77,8 +77,8 @@ type epoch struct {
 	// A quorum had adopted it at some time. That stays so when one of them loses its disk: a leader that
 	// was replaced meanwhile need not know, and what it proposes needs a quorum of its own.
 	established bool
-	tip      *txn                 // last proposal; before the first the end of I[e]
-	accepted map[zab.ServerID]int // place up to which each voter has accepted its proposals
+	tip         *txn                 // last proposal; before the first the end of I[e]
+	accepted    map[zab.ServerID]int // place up to which each voter has accepted its proposals
 }
 
 // summary is how recent a server was when it promised an epoch.

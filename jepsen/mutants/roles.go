@@ -90,7 +90,7 @@ func (p *Peer) ackNewLeader(out *Actions) {
 		ID:     "M17a",
 		Title:  "a half-installed snapshot outlives the role",
 		Rules:  "R6 R10",
-		Expect: []string{"panic", "I-RECOVER", "I-ZXIDREAL", "I-CHAIN", "I-MATCH"},
+		Expect: []string{"panic", "T3", "I-RECOVER", "I-ZXIDREAL", "I-CHAIN", "I-MATCH"},
 		Faults: []string{"snapshot", "links", "restarts"},
 		Edits: []Edit{{
 			File: "zab/role.go",

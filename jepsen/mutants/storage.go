@@ -145,6 +145,7 @@ var storage = []Mutant{
 		}}, gapsInLog...),
 	},
 	{
+		Tests:  "./log",
 		ID:     "M22b",
 		Title:  "a checksum that is wrong ends the log",
 		Rules:  "R19",

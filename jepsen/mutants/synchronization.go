@@ -131,6 +131,7 @@ var synchronization = []Mutant{
 		}},
 	},
 	{
+		Tests:   "./zab",
 		ID:      "M27b",
 		Title:   "a promise that was spent elsewhere is counted",
 		Rules:   "R3",

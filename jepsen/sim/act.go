@@ -78,7 +78,7 @@ func (w *World) leader() (found *server) {
 }
 
 // moments are points of the protocol at which a leader is hit best (zab.md N25).
-var moments = []string{"epoch chosen", "history decided", "own epoch durable", "established", "follower adopted"}
+var moments = []string{"epoch chosen", "history decided", "own epoch durable", "established", "follower adopted", "snapshot received"}
 
 func at(moment string, s *server) bool {
 	z := s.peer.Zab()
@@ -92,6 +92,8 @@ func at(moment string, s *server) bool {
 		return leads && z.Phase() == zab.Synchronization && z.CurrentEpoch() == z.Epoch()
 	case "established":
 		return leads && z.Phase() == zab.Broadcast
+	case "snapshot received":
+		return len(s.staged) > 0 && z.Phase() == zab.Synchronization
 	case "follower adopted":
 		return z.Role() == zab.Following && z.Phase() == zab.Synchronization && z.CurrentEpoch() == z.Epoch()
 	}

@@ -10,10 +10,11 @@ import (
 
 // Acts on machines, disks and processes.
 
-// crashIn lets the process end after N more operations of its disk or its network; Other 1: with the
-// power of the machine.
+// crashIn lets the process end after N more operations of its disk or its network. Other 1: with the
+// power of the machine; 2: alone, but the power goes soon after the next process has begun on what
+// it found in the page cache.
 func crashIn(_ *nemesis, a *Act, s *server) {
-	s.ailment.crashIn, s.ailment.crashPower = int(a.N), a.Other == 1
+	s.ailment.crashIn, s.ailment.crashPower, s.ailment.thenPower = int(a.N), a.Other == 1, a.Other == 2
 }
 
 // down keeps a server away for a time (N26).

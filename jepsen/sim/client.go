@@ -41,6 +41,7 @@ type client struct {
 	next     *history.Op // planned, not sent yet
 	stopped  bool        // sends no operations any more
 	silent   bool        // sends nothing any more: its session must expire
+	last     bool        // the workload is over: what is asked now is for liveness
 	partners []zab.ServerID
 }
 
@@ -240,8 +241,8 @@ func (c *client) think() {
 	})
 }
 
-// ask sends an operation.
-func (c *client) ask(op history.Op) {
+// ask sends an operation and returns its index in the history.
+func (c *client) ask(op history.Op) int {
 	xid := c.nextXid
 	c.nextXid++
 	n := c.w.record.Call(history.Operation{
@@ -251,6 +252,7 @@ func (c *client) ask(op history.Op) {
 	c.open = append(c.open, n)
 	c.w.trace(0, "ask", c.conn.s.id, 0, func() string { return c.describe(n) })
 	c.send(frame(xid, &op))
+	return n
 }
 
 // reply takes a frame: an event, the answer to a ping or to the oldest open operation.
@@ -294,7 +296,7 @@ func (c *client) reply(body []byte) {
 
 // done tells the workload about an operation that it asked for; res is nil when nobody knows.
 func (c *client) done(o *history.Operation, res *history.Result) {
-	if o.Op.Kind != wire.OpSetWatches2 { // that is the library's own
+	if o.Op.Kind != wire.OpSetWatches2 && !c.last { // those are not its own
 		c.gen.Done(&o.Op, res, res != nil)
 	}
 }

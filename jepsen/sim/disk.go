@@ -247,6 +247,9 @@ func (s *server) snapshotted(done *snapshotDone) {
 	s.snaps.busy = false
 	if done.err != nil {
 		s.w.cover.Add("snapshot failed")
+		if err := s.log.Err(); err != nil {
+			s.fail(err)
+		}
 		return
 	}
 	s.peer.Snapshotted(done.zxid, done.horizon, &s.act)

@@ -10,7 +10,7 @@ var faults = []Fault{
 	}},
 	{"crash-point", "crashes between any two operations of disk or network (N10)", func(d *drawer, p *Plan) {
 		d.acts(p, 1, 10, func(a *Act) {
-			a.Do, a.Who, a.Other, a.N = "crash in", d.target(p), d.from(0, 1), int64(d.from(1, d.oneOf(10, 100, 400)))
+			a.Do, a.Who, a.Other, a.N = "crash in", d.target(p), d.from(0, 2), int64(d.from(1, d.oneOf(10, 100, 400)))
 		})
 	}},
 	{"restarts", "all at once, one after another, or one for long (N24, N26)", func(d *drawer, p *Plan) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"quoll/jepsen/history"
+	"quoll/transport/wire"
 	"quoll/zab"
 )
 
@@ -138,8 +140,9 @@ func (w *World) state() string {
 	return b.String()
 }
 
-// converge demands what must come true once the core is healed.
-func (w *World) converge() {
+// converge demands what must come true once the core is healed, and what is asked of sessions when no
+// request is open any more.
+func (w *World) converge(ofSessions ...func() bool) {
 	if !w.await(electUs, "L-JOIN", "one leader that all of the core serve with", w.oneLeader) {
 		return
 	}
@@ -157,8 +160,10 @@ func (w *World) converge() {
 	if !w.await(electUs, "L-OPS", "all requests of clients are answered", w.quiet) {
 		return
 	}
-	if !w.sessionsEnd() {
-		return
+	for _, hold := range ofSessions {
+		if !hold() {
+			return
+		}
 	}
 	if !w.await(settleUs, "L-CONV", "all of the core have applied all that is committed", w.equal) {
 		return
@@ -199,6 +204,35 @@ func (w *World) quiet() bool {
 		}
 	}
 	return true
+}
+
+// sessionsWork: every session that is alive can write where its client is connected now, wherever it
+// was before. One disconnection is a server's right: the leader may not know yet where a session
+// lives that has only read since it moved (R27).
+func (w *World) sessionsWork() bool {
+	for _, c := range w.clients {
+		c.last = true
+		for try := 1; w.broken == nil; try++ {
+			if !w.await(electUs, "L-OPS", "every client is connected", func() bool { return c.session == 0 || c.joined }) {
+				return false
+			}
+			if c.session == 0 {
+				break
+			}
+			n := c.ask(history.Op{Kind: wire.OpCreate, Path: "/last-" + itoa(int64(c.id)) + "-" + itoa(int64(try)), ACL: wire.OpenACL})
+			conn := c.conn
+			if !w.await(electUs, "L-OPS", "a last write is answered", func() bool { return w.record.Ops[n].Known() || c.conn != conn }) {
+				return false
+			}
+			if code := w.record.Ops[n].Result.Code; w.record.Ops[n].Known() && (code == wire.OK || code == wire.NoAuth) {
+				break
+			}
+			if try == 2 {
+				w.fail("L-OPS", 0, "a write of session %x at a server of the healed core fails again and again\n%s", c.session, w.state())
+			}
+		}
+	}
+	return w.broken == nil
 }
 
 // sessionsEnd: sessions that nobody touches any more expire, the others do not (L-SESS).

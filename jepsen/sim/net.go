@@ -324,6 +324,8 @@ func (n *network) half(o *end, z zab.Zxid, file []byte) {
 	switch {
 	case o.s.fault.Stopped():
 		o.s.crash(o.s.ailment.crashPower)
+	case o.s.log.Err() != nil:
+		o.s.fail(o.s.log.Err())
 	case err == nil:
 		n.w.fail("R10", o.s.id, "%d of %d bytes of the snapshot of %v were taken for all of it", cut, len(file), z)
 	}
@@ -342,6 +344,8 @@ func (n *network) snapshotArrives(e *end, it item, file []byte) {
 		switch {
 		case o.s.fault.Stopped():
 			o.s.crash(o.s.ailment.crashPower)
+		case o.s.log.Err() != nil:
+			o.s.fail(o.s.log.Err())
 		case err != nil:
 			n.w.cover.Add("snapshot could not be stored")
 			n.cut(e.link)

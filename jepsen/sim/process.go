@@ -16,6 +16,10 @@ import (
 
 const dataDir = "/data"
 
+// thenPowerUs is how long at most a process lives on what a killed one left in the page cache, when a
+// power loss is to follow: long enough to tell others of it.
+const thenPowerUs = 150_000
+
 func (s *server) logOptions(fs vfs.FS) log.Options {
 	return log.Options{
 		FS: fs, Dir: dataDir, Server: s.id, SegmentBytes: s.w.plan.SegmentBytes,
@@ -108,6 +112,15 @@ func (s *server) begin(rec *log.Recovery, t *tree.Tree) {
 		return
 	}
 	s.w.after(s.w.between(0, s.w.plan.TickUs), s.alive(s.tick))
+	if s.ailment.thenPower && s.ailment.crashIn == 0 {
+		s.ailment.thenPower = false
+		s.w.after(s.w.between(0, thenPowerUs), s.alive(func() {
+			if !s.w.calm {
+				s.w.cover.Add("power loss soon after a start")
+				s.crash(true)
+			}
+		}))
+	}
 	s.w.net.arrived(s)
 }
 
@@ -219,7 +232,7 @@ func (s *server) inject(op vfs.Op) vfs.Effect {
 		if a.crashIn--; a.crashIn == 0 {
 			s.w.cover.Add("crash at a disk operation")
 			s.w.cover.Add("crash at " + op.Kind.String())
-			a.crashPower = a.crashPower || s.w.chance(500)
+			a.crashPower = a.crashPower || !a.thenPower && s.w.chance(500)
 			return vfs.Effect{Stop: true}
 		}
 	}

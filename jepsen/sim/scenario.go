@@ -256,7 +256,7 @@ func (p *scenario) converge(*command) error {
 			c.redial()
 		}
 	}
-	w.converge()
+	w.converge(w.sessionsEnd)
 	if w.broken == nil {
 		p.said = nil // what clients heard on the way depends on who expired
 		p.sayTrees()

@@ -71,6 +71,7 @@ type ailment struct {
 	failSync    int   // the n-th fsync from now fails
 	crashIn     int   // operations of disk and network until it crashes; 0: never
 	crashPower  bool  // by a power loss
+	thenPower   bool  // by a kill, and by a power loss soon after the next start
 	keepDown    int   // not restarted while positive
 	stranger    bool  // its list of servers is another one: nobody lets it in
 	damaged     bool  // bits were flipped in its files

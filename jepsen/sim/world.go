@@ -122,7 +122,7 @@ func (w *World) run() {
 	w.nemesis.start(w)
 	w.until(w.plan.FaultUs)
 	w.heal()
-	w.converge()
+	w.converge(w.sessionsWork, w.sessionsEnd)
 	w.judge()
 }
 

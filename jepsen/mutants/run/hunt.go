@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -157,6 +159,11 @@ var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 func (h *hunt) test(ctx context.Context, v *verdict, overlay string) error {
 	test := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, v.Tests)
 	test.Dir = h.root
+	// rapid keeps what failed, to try it first the next time: not when a mutant failed.
+	kept := filepath.Join(h.root, v.Tests, "testdata", "rapid")
+	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
+		defer os.RemoveAll(kept) // at worst it is tried
+	}
 	out, err := test.CombinedOutput()
 	switch found := failedTest.FindSubmatch(out); {
 	case ctx.Err() != nil:
