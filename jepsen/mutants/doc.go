@@ -11,6 +11,8 @@
 // in its place, and Adapted says what that is. Where a line names several bugs, each is a mutant of
 // its own: M3a, M3b, M3c.
 //
+// From M101 on come bugs that this program has had: the simulator found each once, and must find it again.
+//
 // What must hold: every Old is in its file exactly once, so that a change of the production code that
 // a mutant rests on breaks the test here and not, silently, the mutant; and the changed file parses.
 // That it compiles, only the runner finds out.

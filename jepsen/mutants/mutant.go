@@ -23,7 +23,7 @@ type Edit struct {
 
 // Mutant is one bug.
 type Mutant struct {
-	ID    string // of the table, with a letter where its line names several bugs
+	ID    string // its line of the table, with a letter where that names several bugs; from M101 on our own
 	Title string
 	Rules string // of zab.md 0.4 that it breaks, separated by spaces
 	Edits []Edit
@@ -47,9 +47,9 @@ type Mutant struct {
 	Exempt string
 }
 
-// All returns every mutant, in the order of the table.
+// All returns every mutant, in the order of the table, then our own.
 func All() []Mutant {
-	all := slices.Concat(broadcast, synchronization, roles, elections, storage, trees, clients)
+	all := slices.Concat(broadcast, synchronization, roles, elections, storage, trees, clients, own)
 	slices.SortFunc(all, func(a, b Mutant) int {
 		return cmp.Or(cmp.Compare(a.Number(), b.Number()), strings.Compare(a.ID, b.ID))
 	})
@@ -66,7 +66,7 @@ func (m *Mutant) Number() int {
 }
 
 // Mandatory reports whether it is one of those that must be killed whatever else is.
-func (m *Mutant) Mandatory() bool { return m.Number() <= Mandatory }
+func (m *Mutant) Mandatory() bool { return m.Number() <= Mandatory || m.Number() >= firstOwn }
 
 // Files returns the mutated files by name, made of those in the module at root.
 func (m *Mutant) Files(root string) (map[string]string, error) {

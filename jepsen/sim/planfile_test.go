@@ -2,6 +2,8 @@ package sim
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,4 +62,25 @@ func FuzzReadPlan(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, plan, again)
 	})
+}
+
+// The plans of testdata/plans are runs that have failed once, as --shrink left them; docs/TESTING.md says what was
+// wrong. They must never fail again. A plan finds its bug as long as the order of events stays, so each
+// bug has a test of its own too, and where it could be put back it is a mutant.
+func TestPlansThatFailed(t *testing.T) {
+	names, err := filepath.Glob("testdata/plans/*.plan.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".plan.json"), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			plan, err := ReadPlan(bytes.NewReader(text))
+			require.NoError(t, err)
+			res := Run(plan, nil)
+			require.Nil(t, res.Violation)
+			require.Positive(t, res.Commits)
+			require.Equal(t, res.Hash, Run(plan, nil).Hash)
+		})
+	}
 }

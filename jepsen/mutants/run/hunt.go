@@ -85,7 +85,7 @@ func (h *hunt) one(ctx context.Context, m *mutants.Mutant) (v verdict, err error
 		}
 	}
 	v.took = time.Since(begin)
-	fmt.Fprintf(h.progress, "%-5s %s after %s seeds (%.0f s, built in %.0f s)  %s\n", m.ID, v.caught(), v.tries(),
+	fmt.Fprintf(h.progress, "%-5s %s; seeds: %s (%.0f s, built in %.0f s)  %s\n", m.ID, v.caught(), v.tries(),
 		v.took.Seconds(), v.builds.Seconds(), brief(v.found.Text))
 	return v, nil
 }

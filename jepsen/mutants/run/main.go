@@ -30,12 +30,13 @@ const (
 
 // options are what the command line says.
 type options struct {
-	seeds uint64
-	from  uint64
-	limit time.Duration
-	only  string
-	keep  string
-	bare  bool
+	seeds    uint64
+	from     uint64
+	limit    time.Duration
+	only     string
+	keep     string
+	bare     bool
+	markdown bool
 }
 
 // verdict is what became of a mutant.
@@ -94,6 +95,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (int, erro
 		}
 		verdicts = append(verdicts, v)
 	}
+	if o.markdown {
+		return markdown(out, verdicts), nil
+	}
 	return report(out, verdicts), nil
 }
 
@@ -105,6 +109,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	f.DurationVar(&o.limit, "for", 5*time.Minute, "begin no run of a mutant after this `time`")
 	f.StringVar(&o.only, "only", "", "only these `mutants`, such as M4,M21b,M30-M34")
 	f.StringVar(&o.keep, "keep", "", "leave the mutated files and programs in this `directory`")
+	f.BoolVar(&o.markdown, "markdown", false, "print the results as a table for docs/TESTING.md")
 	f.BoolVar(&o.bare, "bare", false, "do not run the seeds against the program as it is first")
 	if err = f.Parse(args); err != nil {
 		return o, err
@@ -153,21 +158,40 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(file), nil
 }
 
+// markdown prints a row for each mutant, in the order of the table, and returns the exit code.
+func markdown(out io.Writer, verdicts []verdict) int {
+	fmt.Fprintln(out, "| mutant | what it does | rules | caught by | seeds |\n|---|---|---|---|---|")
+	for i := range verdicts {
+		v := &verdicts[i]
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", v.ID, cell(v.Title), strings.ReplaceAll(v.Rules, " ", ", "), cell(v.caught()), v.tries())
+	}
+	return exitCode(verdicts)
+}
+
+// cell is a text that ends no cell of a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// exitCode tells whether one lives that must not.
+func exitCode(verdicts []verdict) int {
+	for i := range verdicts {
+		if survival(&verdicts[i]) == mustNotLive {
+			return exitSurvivor
+		}
+	}
+	return 0
+}
+
 // report prints a line for each mutant, survivors last, and returns the exit code.
 func report(out io.Writer, verdicts []verdict) int {
 	slices.SortStableFunc(verdicts, func(a, b verdict) int { return survival(&a) - survival(&b) })
-	code := 0
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "MUTANT\tCAUGHT BY\tSEEDS\tSECONDS\tTITLE")
 	for i := range verdicts {
 		v := &verdicts[i]
-		if survival(v) == mustNotLive {
-			code = exitSurvivor
-		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\n", v.ID, v.caught(), v.tries(), v.took.Seconds(), v.Title)
 	}
 	w.Flush()
-	return code
+	return exitCode(verdicts)
 }
 
 // How a verdict counts.

@@ -127,6 +127,13 @@ func TestReport(t *testing.T) {
 	require.Regexp(t, `^M25 +nothing: it is harmless +100 `, lines[5])
 
 	b.Reset()
+	require.Zero(t, markdown(&b, found))
+	lines = strings.Split(strings.TrimSpace(b.String()), "\n")
+	require.Len(t, lines, 6)
+	require.Equal(t, "| M24 | breaks M24 |  | TestTraces of ./election | tests |", lines[5])
+	require.Equal(t, exitSurvivor, markdown(&b, []verdict{late}))
+
+	b.Reset()
 	require.Equal(t, exitSurvivor, report(&b, append([]verdict{alive, exempt, late}, found...)))
 	lines = strings.Split(strings.TrimSpace(b.String()), "\n")
 	require.Regexp(t, `^M25`, lines[5])

@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"quoll/zab"
+)
+
+// A batch must see every kind of fault that there is.
+func TestEveryFaultIsRequired(t *testing.T) {
+	for name := range acts { // any order: each by itself
+		require.Contains(t, Required, "fault: "+name)
+	}
+}
+
+// neverLeft are causes that no batch can see, and why.
+var neverLeft = map[zab.Cause]string{
+	zab.LeaderRefused: "every leader of a run keeps to the protocol; zab/testdata breaks it",
+}
+
+// A batch must see every cause for which a server gives its role up.
+func TestEveryCauseIsRequired(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../zab/role.go", nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	causes := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "Cause" {
+			return true
+		}
+		text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		causes++
+		if neverLeft[zab.Cause(text)] == "" {
+			require.Contains(t, Required, "left: "+text)
+		}
+		return true
+	})
+	require.GreaterOrEqual(t, causes, 8)
+}
