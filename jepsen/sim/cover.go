@@ -21,7 +21,7 @@ var Required = []string{
 	"left: " + string(zab.LockedOut), "left: " + string(zab.Asked),
 	"recovery: silent", "recovery: empty", "recovery: log alone", "recovery: snapshot alone", "recovery: snapshot and log",
 	"recovery: torn tail", "recovery: promised and not adopted", "recovery: damaged log put aside",
-	"recovery: damaged snapshot put aside", "crash during recovery",
+	"recovery: damaged snapshot put aside", "crash during recovery", "recovery rehearsed",
 	"snapshot installed", "half a snapshot received", "snapshot failed", "power loss soon after a start", "half-open link", "silent death", "oracle decides", "established under the oracle",
 	"session goes on at another connection", "client learns that its session is over", "watches set again", "disk wiped",
 	"log waits for room", "process ends after a failed fsync", "crash at sync", "crash at rename", "crash at sync dir", "crash at write",

@@ -124,6 +124,7 @@ func (d *disk) release(after []zab.Envelope, last uint64) {
 	s := d.s
 	d.durable = max(d.durable, last)
 	s.w.checker.Synced(s.subject, int(last))
+	s.rehearse()
 	s.w.examine()
 	if last > d.told {
 		s.wake()
@@ -220,6 +221,7 @@ func (s *server) writeSnapshot(view *tree.View) {
 		s.w.cover.Add("snapshot written")
 		s.verifySnapshot(done.zxid)
 		done.horizon, done.err = s.log.Purge(s.w.plan.SnapRetain)
+		s.rehearse()
 	}
 	if s.fault.Stopped() {
 		s.crash(s.ailment.crashPower)
