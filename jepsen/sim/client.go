@@ -27,7 +27,7 @@ type client struct {
 	patience int64 // µs; the negotiated timeout
 	seen     int64 // last zxid
 	nextXid  zab.Xid
-	watches  watchList
+	watches  history.Watches
 	auth     []zab.AuthID
 
 	// The connection; nil while there is none.
@@ -43,11 +43,6 @@ type client struct {
 	silent   bool        // sends nothing any more: its session must expire
 	last     bool        // the workload is over: what is asked now is for liveness
 	partners []zab.ServerID
-}
-
-// watchList is what a client library keeps to set its watches again.
-type watchList struct {
-	data, exist, child, persistent, recursive []string
 }
 
 func (w *World) startClients() {
@@ -199,8 +194,9 @@ func (c *client) welcome(body []byte) {
 	if c.w.plan.Auth && c.id%2 == 1 {
 		c.authenticate()
 	}
-	if !c.watches.empty() {
-		c.rewatch()
+	if !c.watches.Empty() { // before anything else is asked there
+		c.w.cover.Add("watches set again")
+		c.ask(c.watches.Again(c.seen))
 	}
 	c.think()
 }
@@ -216,7 +212,7 @@ func (c *client) authenticate() {
 
 // expired begins a new life after the session is over.
 func (c *client) expired() {
-	c.session, c.password, c.patience, c.watches = 0, nil, 0, watchList{}
+	c.session, c.password, c.patience, c.watches = 0, nil, 0, history.Watches{}
 	c.disconnected(c.conn)
 	c.gen.Lost()
 }
@@ -302,7 +298,7 @@ func (c *client) done(o *history.Operation, res *history.Result) {
 }
 
 func (c *client) answered(o *history.Operation, res *history.Result) {
-	c.remember(&o.Op, res)
+	c.watches.Remember(&o.Op, res)
 	c.done(o, res)
 	switch {
 	case o.Op.Kind == wire.OpCloseSession && res.Code == wire.OK:
