@@ -42,14 +42,20 @@ var layers = []layer{
 	{"transport/client", "transport/jute transport/wire zab", false},
 	{"transport/admin", "", false},
 	{".", "election log log/vfs session transport transport/admin transport/wire tree zab", false},
-	{"cmd/quoll", ". jepsen/cluster jepsen/sim jepsen/workload log log/vfs transport/client transport/wire tree zab", false},
+	{"cmd/quoll", ". jepsen/campaign jepsen/cluster jepsen/driver jepsen/nemesis jepsen/report jepsen/sim jepsen/workload log log/vfs transport/client transport/wire tree zab", false},
 
 	{"zab/zabtest", "election zab", false},
 	{"jepsen/check", "jepsen/history jepsen/model transport/wire zab", false},
 	{"jepsen/sim", ". election jepsen/check jepsen/history jepsen/model jepsen/workload log log/vfs session " +
 		"transport/jute transport/wire tree zab zab/zabtest", false},
 	{"jepsen/workload", "jepsen/history transport/wire zab", false},
-	{"jepsen/cluster", "transport/client", false},
+	{"jepsen/cluster", "jepsen/network transport/client", false},
+	{"jepsen/network", "", false},
+	{"jepsen/nemesis", "jepsen/network", false},
+	{"jepsen/driver", "jepsen/history jepsen/workload transport/jute transport/wire zab", false},
+	{"jepsen/campaign", "jepsen/check jepsen/cluster jepsen/driver jepsen/history jepsen/nemesis jepsen/network " +
+		"jepsen/report transport/client transport/wire zab", false},
+	{"jepsen/report", "", false},
 	{"jepsen/compat", "", false},
 	{"jepsen/mutants", "", false},
 	{"jepsen/mutants/run", "jepsen/mutants", false},

@@ -27,6 +27,7 @@ type cli struct {
 	Bench      benchCmd      `cmd:"" help:"Put load on servers and measure them."`
 	Compare    compareCmd    `cmd:"" help:"Measure Quoll and Apache ZooKeeper side by side."`
 	Sim        simCmd        `cmd:"" help:"Run simulated ensembles under faults and check all that they promise."`
+	Jepsen     jepsenCmd     `cmd:"" help:"Test an ensemble of real processes: load, faults, and a judgement of what clients saw."`
 	Version    versionCmd    `cmd:"" help:"Print the version of this program."`
 }
 

@@ -35,6 +35,9 @@ type Limits struct {
 	Moves bool
 	// Search is the time that C-LINW may take for a history.
 	Search time.Duration
+	// Strict has C-LINW take plain reads for linearizable, which no server of this kind promises: whoever
+	// wants to see a stale read asks for it.
+	Strict bool
 }
 
 // DefaultLimits hold for servers with any clock that a machine can have, and any ticks.
@@ -88,6 +91,18 @@ func AllWithin(h *history.History, l Limits) []Violation {
 	}
 	slices.SortStableFunc(all, func(a, b Violation) int { return cmp.Compare(a.At.Seq, b.At.Seq) })
 	return all
+}
+
+// Applicable returns the names of the checks that a history has the evidence for.
+func Applicable(h *history.History) []string {
+	s := newStudy(h, DefaultLimits)
+	var names []string
+	for _, c := range checks {
+		if !c.commits || s.complete {
+			names = append(names, c.name)
+		}
+	}
+	return names
 }
 
 // Linearizable is C-LINW: writes, and reads that follow a sync, are linearizable for each znode.

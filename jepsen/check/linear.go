@@ -148,6 +148,8 @@ func (s *study) parts() []part {
 			add(i, o.Call.Seq, math.MaxInt64)
 		case synced[i] != 0:
 			add(i, synced[i], o.Return.Seq)
+		case s.limits.Strict && o.Known() && (o.Op.Kind == wire.OpGetData || o.Op.Kind == wire.OpExists):
+			add(i, o.Call.Seq, o.Return.Seq)
 		}
 	}
 	for i := range parts {

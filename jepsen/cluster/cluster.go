@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"quoll/jepsen/network"
 	"quoll/transport/client"
 )
 
@@ -23,6 +25,14 @@ type Options struct {
 	Command func(zooCfg string) []string
 	Extra   []string // lines for every zoo.cfg
 	TickMs  int      // 0: 2000
+
+	// Network is what lies between all of them; nil: the loopback interface, which nothing breaks.
+	// Whoever gives it closes it, after the Cluster.
+	Network network.Network
+	// Prepare is called before each start of a server, with its directory of data; nil: nothing.
+	Prepare func(server int, data string) error
+	// Prefix is asked at each start for what comes before the command; nil: nothing.
+	Prefix func(server int) []string
 }
 
 // Quoll returns the Command of a quoll binary.
@@ -40,8 +50,23 @@ func ZooKeeper(lib string) func(string) []string {
 	}
 }
 
-// loopback is where all servers listen.
+// loopback is where all servers listen that have no network of their own.
 const loopback = "127.0.0.1"
+
+func (o *Options) host(i int) string {
+	if o.Network == nil {
+		return loopback
+	}
+	return o.Network.Host(i)
+}
+
+// via returns the address at which from reaches an address of server to.
+func (o *Options) via(from, to int, address string) (string, error) {
+	if o.Network == nil || from == to {
+		return address, nil
+	}
+	return o.Network.Via(from, to, address)
+}
 
 // Cluster is a running ensemble. Its methods are for one goroutine.
 type Cluster struct {
@@ -52,7 +77,7 @@ type Cluster struct {
 
 type server struct {
 	dir     string
-	client  string   // host:port
+	client  string   // host:port, where clients dial
 	process *process // nil before the first start, and after Kill and Stop
 	ended   error    // how the first process ended that did so by itself
 }
@@ -79,25 +104,53 @@ func Start(opts Options) (c *Cluster, err error) {
 	if c.ports, err = takePorts(portsPerServer * opts.Size); err != nil {
 		return c, err
 	}
-	var members strings.Builder
 	for i := range opts.Size {
-		fmt.Fprintf(&members, "server.%d=%s:%d:%d\n", i+1, loopback, c.port(i, linkPort), c.port(i, electionPort))
-	}
-	if opts.Size == 1 {
-		members.Reset()
-	}
-	for i := range opts.Size {
-		port := c.port(i, clientPort)
-		s := &server{dir: filepath.Join(opts.Dir, "s"+strconv.Itoa(i+1)), client: net.JoinHostPort(loopback, strconv.Itoa(port))}
+		s := &server{dir: filepath.Join(opts.Dir, "s"+strconv.Itoa(i+1))}
 		c.servers = append(c.servers, s)
-		if err := s.configure(i+1, port, members.String(), &opts); err != nil {
+		if s.client, err = opts.via(network.Clients, i, c.address(i, clientPort)); err != nil {
 			return c, err
 		}
-		if err := c.Restart(i); err != nil {
+		members, err := c.members(i)
+		if err != nil {
+			return c, err
+		}
+		if err = s.configure(i+1, c.port(i, clientPort), members, &opts); err != nil {
+			return c, err
+		}
+		if err = c.Restart(i); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
+}
+
+// members are the lines of zoo.cfg for all servers, with the addresses at which server i reaches them.
+func (c *Cluster) members(i int) (string, error) {
+	if c.opts.Size == 1 {
+		return "", nil
+	}
+	var lines strings.Builder
+	for j := range c.opts.Size {
+		link, err := c.opts.via(i, j, c.address(j, linkPort))
+		if err != nil {
+			return "", err
+		}
+		election, err := c.opts.via(i, j, c.address(j, electionPort))
+		if err != nil {
+			return "", err
+		}
+		_, port, err := net.SplitHostPort(election)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&lines, "server.%d=%s:%s\n", j+1, link, port)
+	}
+	return lines.String(), nil
+}
+
+// address returns where a server itself listens.
+func (c *Cluster) address(server, which int) string {
+	return net.JoinHostPort(c.opts.host(server), strconv.Itoa(c.port(server, which)))
 }
 
 // The ports of one server.
@@ -121,7 +174,7 @@ func (s *server) configure(id, port int, members string, opts *Options) error {
 	}
 	cfg := fmt.Sprintf("tickTime=%d\ninitLimit=10\nsyncLimit=5\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\n"+
 		"maxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n%s%s\n",
-		tickMs, data, port, loopback, members, strings.Join(opts.Extra, "\n"))
+		tickMs, data, port, opts.host(id-1), members, strings.Join(opts.Extra, "\n"))
 	if err := os.WriteFile(filepath.Join(data, "myid"), []byte(strconv.Itoa(id)), 0o600); err != nil {
 		return err
 	}
@@ -129,6 +182,23 @@ func (s *server) configure(id, port int, members string, opts *Options) error {
 }
 
 func (s *server) zooCfg() string { return filepath.Join(s.dir, "zoo.cfg") }
+
+// DataDir returns the directory of the data of server i.
+func (c *Cluster) DataDir(i int) string { return filepath.Join(c.servers[i].dir, "data") }
+
+// LogFile returns the file of what server i prints.
+func (c *Cluster) LogFile(i int) string { return filepath.Join(c.servers[i].dir, "log") }
+
+// Pid returns the process of server i; 0: it does not run.
+func (c *Cluster) Pid(i int) int {
+	if !c.Running(i) {
+		return 0
+	}
+	return c.servers[i].process.cmd.Process.Pid
+}
+
+// Size returns the number of servers.
+func (c *Cluster) Size() int { return len(c.servers) }
 
 // Servers returns the client addresses.
 func (c *Cluster) Servers() []string {
@@ -148,12 +218,23 @@ func (c *Cluster) Restart(i int) error {
 		}
 		c.bury(i)
 	}
-	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(c.LogFile(i), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the process has a descriptor of its own
+	if c.opts.Prepare != nil {
+		if err := c.opts.Prepare(i, c.DataDir(i)); err != nil {
+			return fmt.Errorf("cluster: server %d: %w", i+1, err)
+		}
+	}
 	args := c.opts.Command(s.zooCfg())
+	if c.opts.Prefix != nil {
+		args = append(slices.Clone(c.opts.Prefix(i)), args...)
+	}
+	if c.opts.Network != nil {
+		args = c.opts.Network.Within(i, args)
+	}
 	p := &process{cmd: exec.Command(args[0], args[1:]...), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = log, log, s.dir
 	if err := p.cmd.Start(); err != nil {
@@ -240,7 +321,7 @@ func (c *Cluster) Failed() error {
 
 // Log returns the end of what server i printed.
 func (c *Cluster) Log(i int) string {
-	b, err := os.ReadFile(filepath.Join(c.servers[i].dir, "log"))
+	b, err := os.ReadFile(c.LogFile(i))
 	if err != nil {
 		return err.Error()
 	}

@@ -231,6 +231,7 @@ func (p *Peer) writeLate(out *Actions) {
 		Rules:  "R3",
 		Expect: []string{"L-JOIN", "L-CONV", "L-OPS", "L-LEADER"},
 		Faults: []string{"leader", "oracle"},
+		Tests:  "./zab",
 		Edits: []Edit{{
 			File: "zab/leader.go",
 			Old: `	p.leave(LockedOut, out)

@@ -166,7 +166,7 @@ var synchronization = []Mutant{
 		Title:   "the initial history is committed with DIFF, and applied before the epoch is established",
 		Rules:   "R13 R16",
 		Adapted: "The leader's stream carries commits, as ZooKeeper's does, and the learner obeys them before NEWLEADER. That the tree keeps them on failure is the design: it is committed only.",
-		Expect:  []string{"I-APPLY", "I-COMMITQ", "I-PREFIX", "REFINE"},
+		Expect:  []string{"I-CONN", "I-APPLY", "I-COMMITQ", "I-PREFIX", "REFINE"},
 		Faults:  []string{"leader", "dead-branch"},
 		Edits: []Edit{{
 			File: "zab/leader_sync.go",

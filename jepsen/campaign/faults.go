@@ -1,0 +1,124 @@
+package campaign
+
+import (
+	"context"
+	"os/exec"
+	"slices"
+	"time"
+
+	"quoll/jepsen/nemesis"
+)
+
+// breaker is what breaks a target: a Nemesis, or the user's own commands.
+type breaker struct {
+	own     *nemesis.Nemesis
+	command *commands
+}
+
+func (x *breaker) faultsSoFar() []nemesis.Fault {
+	if x.own != nil {
+		return x.own.Faults()
+	}
+	return x.command.faults()
+}
+
+// All names every kind of fault that can be done.
+const All = "all"
+
+// nemesis makes what the options ask for. Of "all", what cannot be done here is left out and noted; a
+// kind that is asked for by name must be possible.
+func (b *bench) nemesis() (*breaker, error) {
+	if b.cluster == nil {
+		return &breaker{command: &commands{start: b.Target.Break, stop: b.Target.Heal}}, nil
+	}
+	opts := nemesis.Options{
+		Seed: b.Seed, Network: b.network, Every: 2 * time.Second, Hold: max(3*time.Second, b.Session),
+		Launch: func(i int, prefix []string) { b.prefix[i] = prefix },
+	}
+	for _, name := range b.Nemesis {
+		if name != All {
+			opts.Kinds = append(opts.Kinds, name)
+			continue
+		}
+		names, missing := nemesis.Available(b.cluster, opts)
+		for _, m := range missing {
+			b.res.Skipped = append(b.res.Skipped, m.Kind+": "+m.Why)
+		}
+		opts.Kinds = append(opts.Kinds, names...)
+	}
+	slices.Sort(opts.Kinds)
+	opts.Kinds = slices.Compact(opts.Kinds)
+	n, err := nemesis.New(b.cluster, opts)
+	return &breaker{own: n}, err
+}
+
+func (b *bench) breakThings(ctx context.Context, x *breaker) error {
+	if x.own == nil {
+		return x.command.run(ctx)
+	}
+	if err := x.own.Run(ctx); err != nil {
+		return err
+	}
+	return b.cluster.Failed()
+}
+
+// commands is the nemesis of a target that is not ours: a command that breaks something, and one that heals
+// it. It is asked for its faults while it runs.
+type commands struct {
+	start, stop string
+	done        chan nemesis.Fault
+	all         []nemesis.Fault
+}
+
+func (c *commands) faults() []nemesis.Fault {
+	for {
+		select {
+		case f := <-c.done:
+			c.all = append(c.all, f)
+		default:
+			return c.all
+		}
+	}
+}
+
+const commandPause = 4 * time.Second
+
+func (c *commands) run(ctx context.Context) error {
+	c.done = make(chan nemesis.Fault, 10_000)
+	for c.start != "" {
+		if !pause(ctx, commandPause) {
+			break
+		}
+		f := nemesis.Fault{Kind: "command", Detail: c.start, From: time.Now()}
+		if out, err := shell(c.start); err != nil {
+			f.Err = err.Error() + ": " + out
+		}
+		pause(ctx, commandPause)
+		if out, err := shell(c.stop); err != nil {
+			return &exec.Error{Name: c.stop + ": " + out, Err: err}
+		}
+		f.To = time.Now()
+		c.done <- f
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func shell(command string) (string, error) {
+	if command == "" {
+		return "", nil
+	}
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	return string(out), err
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
