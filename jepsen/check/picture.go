@@ -27,8 +27,7 @@ type Note struct {
 var ErrNoPicture = errors.New("check: there is nothing that can be linearized")
 
 // Picture writes porcupine's page of the operations on one znode: the one that ops are about, if there are
-// any, else the busiest. At most so many operations are shown: the first ones, or the last ones up to
-// those that ops name.
+// any, up to them; else the busiest, so many operations from its beginning.
 func Picture(w io.Writer, h *history.History, l Limits, ops []int, most int, notes []Note) error {
 	parts := newStudy(h, l).parts()
 	if len(parts) == 0 {
@@ -51,14 +50,24 @@ func Picture(w io.Writer, h *history.History, l Limits, ops []int, most int, not
 	}
 	var shown []porcupine.Operation
 	for _, o := range p.ops {
-		if o.Call <= end && len(shown) < most {
-			o.Return = min(o.Return, h.End.Seq)
+		if o.Call <= end {
+			if in := o.Input.(access); !in.Known() {
+				in.open = true
+				o.Input, o.Return = in, h.End.Seq+2
+			}
 			shown = append(shown, o)
 		}
 	}
 	if len(shown) == 0 {
 		return ErrNoPicture
 	}
+	last := end
+	if len(ops) == 0 {
+		shown = shown[:min(len(shown), most)]
+		last = shown[len(shown)-1].Call
+	}
+	// What has no answer may never have happened: behind the end it is of no account.
+	shown = append(shown, porcupine.Operation{Input: access{end: true}, Call: h.End.Seq, Return: h.End.Seq + 1})
 	model := znodeModel
 	model.DescribeOperation = func(input, _ any) string {
 		in := input.(access)
@@ -72,7 +81,6 @@ func Picture(w io.Writer, h *history.History, l Limits, ops []int, most int, not
 	}
 	const patience = 10 * time.Second
 	_, info := porcupine.CheckOperationsVerbose(model, shown, patience)
-	last := shown[len(shown)-1].Call
 	var annotations []porcupine.Annotation
 	for _, n := range notes {
 		from, to := moment(h, n.From), moment(h, n.To)

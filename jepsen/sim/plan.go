@@ -134,7 +134,7 @@ func (d *drawer) workload() string {
 	if d.in(2) {
 		return "mixed"
 	}
-	names := workload.Names()
+	names := workload.Simulated()
 	return names[d.r.IntN(len(names))]
 }
 

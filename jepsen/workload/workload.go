@@ -38,14 +38,25 @@ var makers = []struct {
 	name string
 	make func(a *agent, shape *rand.Rand) generator
 }{
+	{"append", newAppender},
 	{"bank", newBank},
+	{"counter", newCounter},
 	{"ephemeral", newEphemeral},
 	{"lock", newLock},
 	{"mixed", newMixed},
 	{"queue", newQueue},
 	{"register", newRegister},
+	{"registers", newRegisters},
 	{"sequence", newSequence},
+	{"set", newSet},
 	{"watch", newWatch},
+}
+
+// Simulated returns the names of the workloads that a simulation draws from, sorted. The others are for runs
+// of any length on real servers: they move on to other znodes so that the search for an order stays
+// short, and ask nothing of a server that these do not.
+func Simulated() []string {
+	return []string{"bank", "ephemeral", "lock", "mixed", "queue", "register", "sequence", "watch"}
 }
 
 // Names returns the names of the workloads, sorted.
