@@ -26,6 +26,7 @@ type simCmd struct {
 	Observers int           `default:"2" help:"How many observers there are, at most."`
 	Faults    []string      `placeholder:"NAME,..." help:"Only these kinds of fault, all of them in each run; list: print the kinds. Default: each seed draws some."`
 	Workload  string        `placeholder:"NAME" help:"What clients do. Default: each seed draws it."`
+	Checks    []string      `placeholder:"NAME,..." help:"Only these checks count, such as I-LC,C-SESS: would they notice what another one sees first? Default: all."`
 	For       time.Duration `placeholder:"TIME" help:"Begin no run after this time."`
 	Workers   int           `placeholder:"N" help:"Runs at once. Default: one for each processor."`
 	Stop      bool          `help:"End at the first seed that fails."`
@@ -71,15 +72,15 @@ func (s *simCmd) Validate() error {
 		return errors.New("--trace prints one run: name it with --seed or --plan")
 	case s.Trace && s.JSON:
 		return errors.New("--trace and --json exclude each other: --out writes the steps as JSON")
-	case s.Plan != "" && (s.Servers != "" || s.Faults != nil || s.Workload != ""):
-		return errors.New("--plan: the plan says which servers, faults and workload")
+	case s.Plan != "" && (s.Servers != "" || s.Faults != nil || s.Workload != "" || s.Checks != nil):
+		return errors.New("--plan: the plan says which servers, faults, workload and checks")
 	}
 	return nil
 }
 
 // limits is what the drawing of plans is told.
 func (s *simCmd) limits() (sim.Limits, error) {
-	l := sim.Limits{Observers: s.Observers, Faults: s.Faults, Workload: s.Workload}
+	l := sim.Limits{Observers: s.Observers, Faults: s.Faults, Workload: s.Workload, Checks: s.Checks}
 	if s.Observers < 0 || s.Observers > 9 {
 		return l, fmt.Errorf("--observers %d: 0 to 9", s.Observers)
 	}
@@ -197,6 +198,9 @@ func (s *simCmd) replay(seed uint64, plan string) string {
 	}
 	if s.Faults != nil {
 		words = append(words, "--faults", strings.Join(s.Faults, ","))
+	}
+	if s.Checks != nil {
+		words = append(words, "--checks", strings.Join(s.Checks, ","))
 	}
 	if s.Workload != "" {
 		words = append(words, "--workload", s.Workload)

@@ -52,7 +52,13 @@ type Plan struct {
 	PauseFactor int64 `json:"pause_factor"` // percent of the pauses of the workload
 
 	OracleUs int64 `json:"oracle_us,omitempty"` // an adversary decides elections so often; 0: there is none
+
+	// Checks are the only ones that count; nil: all. A bug is mostly seen first by the check that is
+	// nearest to it: this asks what would notice if that one did not.
+	Checks []string `json:"checks,omitempty"`
 }
+
+func (p *Plan) heeds(check string) bool { return p.Checks == nil || slices.Contains(p.Checks, check) }
 
 // Limits is what the drawer of plans is told. The zero value leaves everything to the seed.
 type Limits struct {
@@ -61,6 +67,7 @@ type Limits struct {
 	Faults    []string // names of Faults; nil: all
 	FaultUs   int64    // 0: the seed decides
 	Workload  string   // empty: the seed decides
+	Checks    []string // of the plan
 }
 
 // ensemble is the membership of a plan. With groups, voters fall into three of them.
@@ -85,7 +92,7 @@ func (p *Plan) ensemble() zab.EnsembleConfig {
 // (swarm testing: runs differ in kind, not only in order).
 func Draw(seed uint64, l Limits) Plan {
 	d := drawer{r: rand.New(rand.NewPCG(seed, 1))}
-	p := Plan{Seed: seed}
+	p := Plan{Seed: seed, Checks: l.Checks}
 	d.members(&p, &l)
 	d.pace(&p)
 	d.configuration(&p)

@@ -26,7 +26,7 @@ func broken(name, format string, args ...any) *Broken {
 
 // fail notes the first broken invariant; what follows it is noise.
 func (c *Checker) fail(s *server, b *Broken) {
-	if c.err != nil {
+	if c.err != nil || c.Heeds != nil && !c.Heeds(b.Name) {
 		return
 	}
 	if s != nil {

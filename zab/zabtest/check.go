@@ -33,6 +33,9 @@ type Checker struct {
 	// Forged: somebody puts messages on links that no server sent. Nobody is blamed then for
 	// what a receiver refuses (I-CONN).
 	Forged bool
+	// Heeds says which invariants are looked at, by name; nil: all. What happens behind the first one
+	// that is broken and not heeded may be judged wrongly.
+	Heeds func(name string) bool
 
 	ensemble *zab.Ensemble
 	err      *Broken
