@@ -59,6 +59,8 @@ var layers = []layer{
 	{"jepsen/compat", "", false},
 	{"jepsen/mutants", "", false},
 	{"jepsen/mutants/run", "jepsen/mutants", false},
+	{"jepsen/defects", "jepsen/mutants", false},
+	{"jepsen/defects/run", "jepsen/campaign jepsen/check jepsen/defects jepsen/mutants", false},
 	{"jepsen/history", "transport/jute transport/wire zab", false},
 	{"jepsen/model", "jepsen/history transport/wire zab", false},
 }
