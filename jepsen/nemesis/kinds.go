@@ -195,9 +195,9 @@ func halves(a *attack) (func() error, error) {
 func ring(a *attack) (func() error, error) {
 	order := a.shuffled()
 	n := len(order)
-	near := n / 4 // neighbours on each side that are heard, beside the next one
+	near := (n/2 + 1) / 2 // neighbours that are heard on each side: with itself, a majority
 	for i := range order {
-		for d := near + 2; d <= n-near-2; d++ {
+		for d := near + 1; d < n-near; d++ {
 			a.apart(order[i], order[(i+d)%n])
 		}
 	}

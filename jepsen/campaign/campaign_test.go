@@ -1,0 +1,126 @@
+package campaign_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quoll/jepsen/campaign"
+	"quoll/jepsen/driver"
+	"quoll/jepsen/history"
+	"quoll/jepsen/nemesis"
+	"quoll/jepsen/report"
+	"quoll/jepsen/workload"
+	"quoll/transport/wire"
+)
+
+func quollBinary(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "quoll")
+	out, err := exec.Command("go", "build", "-o", binary, "quoll/cmd/quoll").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return binary
+}
+
+// A whole run: servers are killed and cut off, and come back; nothing is lost; the report has it all.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	told := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	res, err := campaign.Run(ctx, campaign.Options{
+		Target: campaign.Quoll(quollBinary(t)), Servers: 3, Workload: "registers", Nemesis: []string{"kill-leader", "isolate-leader"}, Seed: 3,
+		For: 8 * time.Second, Rate: 200, Clients: 5, Session: 4 * time.Second, Network: campaign.NetworkProxies, Dir: dir, Search: 3 * time.Second,
+	}, func(driver.Progress, []nemesis.Fault) { told++ })
+	require.NoError(t, err)
+	for _, v := range res.Verdicts {
+		require.NotEqual(t, campaign.Violated, v.Outcome, "%s: %s", v.Check, v.Why)
+	}
+	require.True(t, res.OK())
+	require.Greater(t, told, 3)
+	require.NotEmpty(t, res.Faults)
+	require.Greater(t, res.Figures.OK, 300)
+	require.NotEmpty(t, res.Logs)
+	require.Contains(t, res.Version, "quoll")
+	surveyed := map[int]bool{}
+	for i := range res.Outcome.History.Ops {
+		surveyed[res.Outcome.History.Ops[i].Client] = true
+	}
+	require.True(t, surveyed[5] && surveyed[6] && surveyed[7], "each server was read at the end")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "the servers' directories are of no use any more")
+
+	run, err := res.Report("again")
+	require.NoError(t, err)
+	require.NotEmpty(t, run.Picture)
+	var b bytes.Buffer
+	require.NoError(t, report.HTML(&b, run))
+	require.Contains(t, b.String(), "No violation")
+}
+
+// An ensemble that does not come back is no verdict but an error, and its directories stay.
+func TestServerThatDoesNotComeBack(t *testing.T) {
+	dir := t.TempDir()
+	target := campaign.Quoll(quollBinary(t))
+	serve := target.Command
+	target.Command = func(zooCfg string) []string { // the second start fails
+		return append([]string{"sh", "-c", `test -e started && { echo no more of this; exit 3; }; touch started; exec "$@"`, "sh"}, serve(zooCfg)...)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := campaign.Run(ctx, campaign.Options{
+		Target: target, Servers: 3, Workload: "set", Nemesis: []string{"kill"}, Seed: 1, For: 4 * time.Second, Rate: 100, Clients: 3,
+		Session: 4 * time.Second, Network: campaign.NetworkNone, Dir: dir,
+	}, nil)
+	require.ErrorContains(t, err, "no more of this")
+	require.DirExists(t, filepath.Join(dir, "s1"))
+}
+
+// Servers that differ at the end are told apart; what may go with a session is left out.
+func TestSame(t *testing.T) {
+	read := func(client int, path, data string, version int32, owner int64) history.Operation {
+		o := history.Operation{Client: client, Server: 1, Op: history.Op{Kind: wire.OpGetData, Path: path}}
+		if client > 10 {
+			o.Server = 2
+		}
+		o.Call, o.Return = history.Moment{At: 1, Seq: 1}, history.Moment{At: 2, Seq: 2}
+		o.Result.Data, o.Result.Stat.Version, o.Result.Stat.EphemeralOwner = []byte(data), version, campaign.WireSession(owner)
+		return o
+	}
+	equal := []history.Operation{read(10, "/a", "x", 1, 0), read(11, "/a", "x", 1, 0), read(10, "/e", "1", 0, 9), read(11, "/e", "2", 0, 9)}
+	require.Empty(t, campaign.Same(&history.History{Ops: equal}, 10))
+	for _, other := range []history.Operation{read(11, "/a", "y", 1, 0), read(11, "/a", "x", 2, 0)} {
+		differ := slices.Clone(equal)
+		differ[1] = other
+		v := campaign.Same(&history.History{Ops: differ}, 10)
+		require.Len(t, v, 1)
+		require.Contains(t, v[0].Text, `"/a": server 1 shows version 1`)
+	}
+	differ := slices.Clone(equal)
+	differ[1].Result = history.Result{Code: wire.NoNode}
+	require.Len(t, campaign.Same(&history.History{Ops: differ}, 10), 1)
+}
+
+// A matrix has every workload, and as many runs as there is time for.
+func TestMatrix(t *testing.T) {
+	base := campaign.Options{Servers: 3, Rate: 100}
+	require.Len(t, campaign.Matrix(campaign.Quick, base, 1, time.Hour), 5)
+	all := campaign.Matrix(campaign.Full, base, 1, time.Hour)
+	seen := map[string]bool{}
+	total := time.Duration(0)
+	for _, o := range all {
+		seen[o.Workload] = true
+		total += o.For
+		require.NotEmpty(t, o.Nemesis)
+	}
+	require.Len(t, seen, len(workload.Names()))
+	require.GreaterOrEqual(t, total, time.Hour)
+}

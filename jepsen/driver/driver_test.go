@@ -1,0 +1,165 @@
+package driver
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quoll/jepsen/history"
+	"quoll/transport/jute"
+	"quoll/transport/wire"
+	"quoll/zab"
+)
+
+// liar is a server that opens any session and answers each request as the test likes.
+func liar(t *testing.T, answer func(h wire.RequestHeader) (frame []byte, ok bool)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for id := zab.SessionID(1); ; id++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if _, err := readFrame(c, nil); err != nil {
+					return
+				}
+				resp := wire.ConnectResponse{TimeoutMs: 2000, SessionID: id, Password: make([]byte, wire.PasswordSize), HasReadOnly: true}
+				_, _ = c.Write(wire.EndFrame(resp.Append(wire.BeginFrame(nil)), 0))
+				for {
+					body, err := readFrame(c, nil)
+					if err != nil {
+						return
+					}
+					d := jute.NewDecoder(body)
+					var h wire.RequestHeader
+					h.Decode(&d)
+					frame, ok := answer(h)
+					if !ok {
+						return
+					}
+					_, _ = c.Write(frame)
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func replyFrame(xid zab.Xid, zxid int64, code wire.Code, body []byte) []byte {
+	b := wire.ReplyHeader{Xid: xid, Zxid: zxid, Code: code}.Append(wire.BeginFrame(nil))
+	return wire.EndFrame(append(b, body...), 0)
+}
+
+func drive(t *testing.T, server string, length time.Duration) *Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := Start(ctx, Options{Servers: []string{server}, Workload: "set", Clients: 3, Rate: 600, For: length, Seed: 1})
+	require.NoError(t, err)
+	r.Wait()
+	p := r.Progress()
+	require.Equal(t, 3, p.Clients)
+	return r.Outcome()
+}
+
+// What no answer can be is a fault of the server; nobody asks again for what is open then.
+func TestStrangeAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(h wire.RequestHeader) ([]byte, bool)
+		want   string
+	}{
+		"another request": {func(h wire.RequestHeader) ([]byte, bool) { return replyFrame(h.Xid+7, 1, wire.NoNode, nil), true }, "not its oldest open one"},
+		"half a body":     {func(h wire.RequestHeader) ([]byte, bool) { return replyFrame(h.Xid, 1, wire.OK, []byte{0}), true }, "cannot be read"},
+		"half a header": {func(wire.RequestHeader) ([]byte, bool) {
+			return wire.EndFrame(append(wire.BeginFrame(nil), 1, 2), 0), true
+		}, "header of an answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := drive(t, liar(t, c.answer), 300*time.Millisecond)
+			require.NotEmpty(t, out.Faults)
+			require.Contains(t, out.Faults[0].Text, c.want)
+			for i := range out.History.Ops {
+				require.False(t, out.History.Ops[i].Known())
+			}
+		})
+	}
+}
+
+// What is never answered is unknown, not failed, and the clients come back for more.
+func TestSilence(t *testing.T) {
+	n := 0
+	out := drive(t, liar(t, func(h wire.RequestHeader) ([]byte, bool) {
+		if n++; n%20 == 0 {
+			return nil, false // the connection ends
+		}
+		if h.Op == wire.OpCreate && n%2 == 0 {
+			return replyFrame(h.Xid, int64(n), wire.NodeExists, nil), true
+		}
+		return replyFrame(h.Xid, int64(n), wire.NoNode, nil), true
+	}), time.Second)
+	require.Empty(t, out.Faults)
+	f := Measure(out.History, time.Second.Microseconds())
+	require.Positive(t, f.Errors["unknown"])
+	require.Greater(t, f.Errors["NoNode"], 20)
+	require.Zero(t, f.OK)
+	require.EqualValues(t, time.Second.Microseconds(), f.Gap)
+	require.Greater(t, len(out.History.Conns), 3)
+	for i := range out.History.Conns {
+		require.False(t, out.History.Conns[i].Closed.IsZero(), "nothing is left open")
+	}
+}
+
+// A frame is as long as it says, within reason.
+func TestReadFrame(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	go func() { _, _ = b.Write(binary.BigEndian.AppendUint32(nil, 1<<31)) }()
+	_, err := readFrame(a, nil)
+	require.ErrorContains(t, err, "a frame of -")
+}
+
+// Figures are of what was asked for in time; the end of the run ends a gap.
+func TestMeasure(t *testing.T) {
+	op := func(call, back int64, kind wire.Op, code wire.Code) history.Operation {
+		o := history.Operation{Op: history.Op{Kind: kind}, Call: history.Moment{At: call, Seq: call + 1}, Result: history.Result{Code: code}}
+		if back > 0 {
+			o.Return = history.Moment{At: back, Seq: back + 1}
+		}
+		return o
+	}
+	h := &history.History{Ops: []history.Operation{
+		op(100_000, 110_000, wire.OpCreate, wire.OK),
+		op(200_000, 230_000, wire.OpGetData, wire.OK),
+		op(900_000, 2_500_000, wire.OpGetData, wire.OK),
+		op(1_000_000, 1_010_000, wire.OpDelete, wire.NoNode),
+		op(1_100_000, 0, wire.OpCreate, wire.OK),
+		op(5_000_000, 5_100_000, wire.OpCreate, wire.OK), // too late
+	}}
+	f := Measure(h, 4_000_000)
+	require.Equal(t, 5, f.Asked)
+	require.Equal(t, 3, f.OK)
+	require.Equal(t, map[string]int{"NoNode": 1, "unknown": 1}, f.Errors)
+	require.Equal(t, Second{OK: 2, P50: 30_000, P99: 30_000}, f.Seconds[0])
+	require.Equal(t, Second{Failed: 1, Unknown: 1, P50: 10_000, P99: 10_000}, f.Seconds[1])
+	require.EqualValues(t, 1_600_000, f.Max)
+	require.EqualValues(t, []int64{2_270_000, 230_000}, []int64{f.Gap, f.GapAt})
+	require.EqualValues(t, []int64{3_890_000, 110_000}, []int64{f.WriteGap, f.WriteAt})
+	require.InDelta(t, 0.75, f.PerSec, 1e-9)
+}
+
+// Nobody to ask, nothing to do: said at once.
+func TestStartRefuses(t *testing.T) {
+	for _, o := range []Options{{}, {Servers: []string{"x"}}, {Servers: []string{"x"}, Clients: 1}} {
+		_, err := Start(t.Context(), o)
+		require.ErrorContains(t, err, "want servers, clients and a time")
+	}
+}
