@@ -54,7 +54,7 @@ var layers = []layer{
 	{"jepsen/nemesis", "jepsen/network", false},
 	{"jepsen/driver", "jepsen/history jepsen/workload transport/jute transport/wire zab", false},
 	{"jepsen/campaign", "jepsen/check jepsen/cluster jepsen/driver jepsen/history jepsen/nemesis jepsen/network " +
-		"jepsen/report transport/client transport/wire zab", false},
+		"jepsen/report jepsen/workload transport/client transport/wire zab", false},
 	{"jepsen/report", "", false},
 	{"jepsen/compat", "", false},
 	{"jepsen/mutants", "", false},

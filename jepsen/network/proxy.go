@@ -43,21 +43,15 @@ func (p *Proxies) Via(from, to int, address string) (string, error) {
 	p.mu.Lock()
 	p.listeners = append(p.listeners, l)
 	p.mu.Unlock()
-	p.running.Add(1)
-	go func() {
-		defer p.running.Done()
+	p.running.Go(func() {
 		for {
 			a, err := l.Accept()
 			if err != nil {
 				return // it is closed
 			}
-			p.running.Add(1)
-			go func() {
-				defer p.running.Done()
-				p.serve(a, from, to, address)
-			}()
+			p.running.Go(func() { p.serve(a, from, to, address) })
 		}
-	}()
+	})
 	return l.Addr().String(), nil
 }
 

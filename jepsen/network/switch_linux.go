@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (s *Switch) join(space, address string) error {
 		commands = append(commands, []string{"link", "set", "dev", "lo", "up"})
 	}
 	for _, c := range commands {
-		if err := ip(append(within[:len(within):len(within)], c...)...); err != nil {
+		if err := ip(append(slices.Clip(within), c...)...); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -19,8 +20,10 @@ func sample() *report.Run {
 		Target: "quoll", Version: "3.9.5-quoll", Servers: 3, Network: "loopback", Workload: "registers", Seed: 7,
 		Command: "quoll jepsen --seed 7", Began: "2026-11-23T08:00:00Z", Length: 3,
 		Verdicts: []report.Verdict{
-			{Check: "C-LINW", Outcome: "violated", Why: "a stale read"}, {Check: "C-MONO", Outcome: "holds"},
-			{Check: "C-READ", Outcome: "not applicable", Why: "no commits"}, {Check: "C-SYNC", Outcome: "undecided", Why: "time"},
+			{Check: "C-LINW", Outcome: "violated", Why: "a stale read"},
+			{Check: "C-MONO", Outcome: "holds"},
+			{Check: "C-READ", Outcome: "not applicable", Why: "no commits"},
+			{Check: "C-SYNC", Outcome: "undecided", Why: "time"},
 		},
 		Violations: []report.Violation{{Check: "C-LINW", At: 1.5, Text: "read <v17> although v18 was acknowledged", Ops: []string{"client 1 & 2"}}},
 		Faults: []report.Fault{
@@ -68,7 +71,7 @@ func TestCharts(t *testing.T) {
 		bands := 0
 		for d := xml.NewDecoder(strings.NewReader(svg)); ; {
 			token, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			require.NoError(t, err)
