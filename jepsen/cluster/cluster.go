@@ -259,10 +259,19 @@ func (c *Cluster) signal(i int, sig syscall.Signal, gone bool) {
 	}
 	_ = p.cmd.Process.Signal(sig) // it may be ending right now
 	if gone {
-		<-p.exited
+		_ = p.cmd.Process.Signal(syscall.SIGCONT) // one that is paused would never hear of it
+		select {
+		case <-p.exited:
+		case <-time.After(stopPatience):
+			_ = p.cmd.Process.Kill()
+			<-p.exited
+		}
 		c.servers[i].process = nil
 	}
 }
+
+// stopPatience is how long a server may take to end when it is asked to.
+const stopPatience = 30 * time.Second
 
 // bury notes how server i ended by itself.
 func (c *Cluster) bury(i int) {
@@ -273,7 +282,7 @@ func (c *Cluster) bury(i int) {
 // Kill ends server i at once (SIGKILL), as if its process had crashed.
 func (c *Cluster) Kill(i int) { c.signal(i, syscall.SIGKILL, true) }
 
-// Stop asks server i to end (SIGTERM) and waits.
+// Stop asks server i to end (SIGTERM) and waits; one that does not is killed.
 func (c *Cluster) Stop(i int) { c.signal(i, syscall.SIGTERM, true) }
 
 // Pause freezes server i; Resume lets it go on.

@@ -50,3 +50,16 @@ func TestRestartWhileRunning(t *testing.T) {
 	c.Kill(0)
 	require.NoError(t, c.Restart(0))
 }
+
+// A server that is paused can be stopped.
+func TestStopWhilePaused(t *testing.T) {
+	c, err := cluster.Start(cluster.Options{Dir: t.TempDir(), Size: 1, Command: shell("exec sleep 1000")})
+	t.Cleanup(c.Close)
+	require.NoError(t, err)
+	c.Pause(0)
+	begin := time.Now()
+	c.Stop(0)
+	require.False(t, c.Running(0))
+	require.Less(t, time.Since(begin), 20*time.Second)
+	require.NoError(t, c.Ended(0))
+}

@@ -148,15 +148,17 @@ func (n *Nemesis) start(server int) error {
 // do begins a fault and returns what ends it.
 func (n *Nemesis) do(ctx context.Context, k *kind) (heal func()) {
 	a := &attack{Nemesis: n, ctx: ctx}
-	begin := time.Now()
+	n.mu.Lock()
+	n.faults = append(n.faults, Fault{Kind: k.name, From: time.Now()})
+	at := len(n.faults) - 1
+	n.mu.Unlock()
 	undo, err := k.begin(a)
-	f := Fault{Kind: k.name, Servers: a.victims, Detail: a.detail, From: begin}
+	n.mu.Lock()
+	f := &n.faults[at]
+	f.Servers, f.Detail = a.victims, a.detail
 	if err != nil {
 		f.Err, f.To = err.Error(), time.Now()
 	}
-	n.mu.Lock()
-	n.faults = append(n.faults, f)
-	at := len(n.faults) - 1
 	n.mu.Unlock()
 	return func() {
 		if err != nil || undo == nil {
