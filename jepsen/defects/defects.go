@@ -97,13 +97,17 @@ func (f osFile) Truncate(size int64) error { return errors.Join(f.flush(), f.Fil
 }, {
 	File: "log/vfs/os.go",
 	Old:  `func (f osFile) Sync() error { return dataSync(f.File) }`,
-	New:  `func (f osFile) Sync() error { return errors.Join(f.flush(), dataSync(f.File)) }`,
+	New: `func (f osFile) Sync() error {
+	time.Sleep(20 * time.Millisecond) // as a disk that turns does: what is not durable yet is not so for long enough to be hit
+	return errors.Join(f.flush(), dataSync(f.File))
+}`,
 }, {
 	File: "log/vfs/os.go",
 	Old: `	"path/filepath"
 )`,
 	New: `	"path/filepath"
 	"sync"
+	"time"
 )`,
 }}
 

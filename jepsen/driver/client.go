@@ -155,10 +155,10 @@ func (c *client) greet(nc net.Conn, req *wire.ConnectRequest) error {
 
 // serve uses the connection until it ends.
 func (c *client) serve(ctx context.Context, end time.Time) {
-	gone := make(chan struct{})
+	gone, nc := make(chan struct{}), c.nc
 	go func() {
 		defer close(gone)
-		c.hear(c.nc)
+		c.hear(nc)
 	}()
 	c.spoke = time.Now()
 	c.r.mu.Lock()
