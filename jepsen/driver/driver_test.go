@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,15 +97,16 @@ func TestStrangeAnswers(t *testing.T) {
 
 // What is never answered is unknown, not failed, and the clients come back for more.
 func TestSilence(t *testing.T) {
-	n := 0
+	var asked atomic.Int64
 	out := drive(t, liar(t, func(h wire.RequestHeader) ([]byte, bool) {
-		if n++; n%20 == 0 {
+		n := asked.Add(1)
+		if n%20 == 0 {
 			return nil, false // the connection ends
 		}
 		if h.Op == wire.OpCreate && n%2 == 0 {
-			return replyFrame(h.Xid, int64(n), wire.NodeExists, nil), true
+			return replyFrame(h.Xid, n, wire.NodeExists, nil), true
 		}
-		return replyFrame(h.Xid, int64(n), wire.NoNode, nil), true
+		return replyFrame(h.Xid, n, wire.NoNode, nil), true
 	}), time.Second)
 	require.Empty(t, out.Faults)
 	f := Measure(out.History, time.Second.Microseconds())
