@@ -52,14 +52,18 @@ func (s *study) movedOn(r *report) {
 
 func (s *study) conn(op int) *history.Conn { return &s.h.Conns[s.h.Ops[op].Conn] }
 
-// tookEffect reports whether a write is known to have changed something.
+// tookEffect reports whether a write is known to have changed something. How a multi failed only its
+// results say, so of one that has no answer it is not known.
 func (s *study) tookEffect(op int) bool {
 	o := &s.h.Ops[op]
 	if s.zxid(op) == 0 {
 		return false
 	}
 	if acknowledged(o) {
-		return o.Result.Code == wire.OK
+		return o.Result.Code == wire.OK && !slices.ContainsFunc(o.Result.Results, func(r history.Result) bool { return r.Kind == wire.OpError })
+	}
+	if o.Op.Kind == wire.OpMulti {
+		return false
 	}
 	at := s.commits[request{o.Session, o.Xid}]
 	return s.h.Commits[at[0]].Code == wire.OK
