@@ -493,12 +493,22 @@ func (m *Zab) Restarts(id zab.ServerID) {
 
 // Wiped tells that a server has lost its disk. Paper and protocol do not allow for that: it counts as
 // if the server had never said anything. So whoever acts on an earlier word of it that was
-// still under way is refused here; and rightly, since what rests on it may be lost. The server counts
+// still under way is refused here; and rightly, since what rests on it may be lost. Only a promise
+// that every other voter has given as well, or a later one, may still be counted by whom it was given:
+// nobody is left whom the forgotten one could help in an earlier epoch. The server counts
 // again once it has adopted an epoch that is not below its promises, lest it helps commit what the
 // leader it made never hears of, and holds what is committed, if that needed its copy.
 func (m *Zab) Wiped(id zab.ServerID) {
-	for _, ep := range m.epochs {
-		delete(ep.promised, id)
+	least := ^zab.Epoch(0) // that all other voters have promised
+	for _, voter := range m.ensemble.Voters() {
+		if voter != id {
+			least = min(least, m.servers[voter].accepted)
+		}
+	}
+	for e, ep := range m.epochs {
+		if e > least {
+			delete(ep.promised, id)
+		}
 		delete(ep.accepted, id)
 		ep.adopted.Remove(id)
 	}
