@@ -25,6 +25,7 @@ const (
 	keptBuffer      = 64 << 10 // larger buffers are given back when empty
 	batchFrames     = 64       // frames handled under one hold of the locks
 	batchOut        = 256 << 10
+	electionShare   = 8  // of its session's timeout, that a handshake waits for a leader
 	openBytes       = 64 // what a request that waits costs beside its frame
 )
 
@@ -290,20 +291,32 @@ func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 }
 
 // await waits until the session of the handshake is decided: nothing more is read before. It waits
-// no longer than the session would live, since the client has given up by then.
+// no longer than the session would live, since the client has given up by then; and while there is no
+// leader only for as long as an election takes when one can be had at all: like a client that comes
+// later (pass), this one may find another server sooner.
 func (c *clientConn) await() error {
 	c.mu.Lock()
-	patience := time.Duration(c.TimeoutMs) * time.Millisecond
+	timeout := time.Duration(c.TimeoutMs) * time.Millisecond
 	c.mu.Unlock()
-	select {
-	case <-c.joined:
-		c.nc.SetReadDeadline(time.Time{})
-		return nil
-	case <-c.dead:
-	case <-c.s.stopped:
-	case <-time.After(patience):
+	patience, election := time.NewTimer(timeout), time.NewTimer(timeout/electionShare)
+	defer patience.Stop()
+	defer election.Stop()
+	for {
+		select {
+		case <-c.joined:
+			c.nc.SetReadDeadline(time.Time{})
+			return nil
+		case <-election.C:
+			if c.s.gate.isOpen.Load() {
+				election.Reset(timeout / electionShare)
+				continue
+			}
+		case <-c.dead:
+		case <-c.s.stopped:
+		case <-patience.C:
+		}
+		return net.ErrClosed
 	}
-	return net.ErrClosed
 }
 
 // resolve looks the client's host name up, once, and only when an ACL of the tree names hosts.
