@@ -7,7 +7,7 @@ FUZZTIME ?= 15s
 SERVERS  ?= 3
 SEEDS    ?= 2000
 
-.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop sim sim-fixed mutants docs clean
+.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop sim sim-fixed mutants jepsen defects docs clean
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,12 @@ sim-fixed: build
 
 mutants: ## every deliberate bug, and which check of the simulator finds it
 	$(GO) run ./jepsen/mutants/run
+
+jepsen: build ## real processes, real clients, real faults: five workloads in a few minutes
+	bin/quoll jepsen --matrix quick --for 6m --out build/jepsen $(JEPSEN)
+
+defects: ## servers with a deliberate bug, and which check of the harness finds it
+	$(GO) run ./jepsen/defects/run
 
 docs: ## the documentation of every package, as text, in build/docs
 	@mkdir -p build/docs && for p in $$($(GO) list ./...); do $(GO) doc -all $$p > build/docs/$$(echo $$p | tr / .).txt; done
