@@ -290,6 +290,11 @@ func (c *client) reply(body []byte) {
 	c.answered(o, &res)
 }
 
+// closing reports whether the client has asked for the end of its session and has no answer yet.
+func (c *client) closing() bool {
+	return slices.ContainsFunc(c.open, func(n int) bool { return c.w.record.Ops[n].Op.Kind == wire.OpCloseSession })
+}
+
 // done tells the workload about an operation that it asked for; res is nil when nobody knows.
 func (c *client) done(o *history.Operation, res *history.Result) {
 	if o.Op.Kind != wire.OpSetWatches2 && !c.last { // those are not its own

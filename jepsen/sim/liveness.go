@@ -264,7 +264,7 @@ func (w *World) sessionsEnd() bool {
 		return false
 	}
 	for _, c := range w.clients {
-		if c.session == 0 || gone[c.session] || !c.joined {
+		if c.session == 0 || gone[c.session] || !c.joined || c.closing() {
 			continue
 		}
 		if _, alive := w.leader().peer.Tree().Session(c.session); !alive {
