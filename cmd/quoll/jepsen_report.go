@@ -50,6 +50,9 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 	fmt.Fprintf(c.out, "%s %s, %s: %d requests, %.0f a second, p50 %.1f ms, p99 %.1f ms, longest gap %.2f s, of writes %.2f s, %d unknown, %d faults\n",
 		res.Options.Target.Name, res.Version, res.Options.Workload, f.Asked, f.PerSec, float64(f.P50)/1e3, float64(f.P99)/1e3,
 		float64(f.Gap)/1e6, float64(f.WriteGap)/1e6, f.Errors["unknown"], len(res.Faults))
+	for _, kind := range res.NeverDone() {
+		fmt.Fprintf(c.out, "  never done: %s\n", kind)
+	}
 	var holds []string
 	for _, v := range res.Verdicts {
 		switch v.Outcome {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"quoll/jepsen/check"
@@ -73,7 +75,8 @@ type Result struct {
 	Outcome    *driver.Outcome
 	Figures    *driver.Figures
 	Faults     []nemesis.Fault
-	Skipped    []string // kinds of fault that could not be done here, and why
+	Kinds      []string // of fault, that were to be drawn from
+	Skipped    []string // kinds that could not be done here, and why
 	Verdicts   []Verdict
 	Violations []check.Violation
 	Logs       []Line
@@ -182,8 +185,7 @@ func (b *bench) start(ctx context.Context) ([]string, error) {
 	}
 	b.cluster, err = cluster.Start(cluster.Options{
 		Dir: b.Dir, Size: b.Servers, Command: b.Target.Command, Network: b.network, TickMs: tickMs,
-		// A server whose disk is empty must not take itself for a new one: so wiping one is borne.
-		Extra: append([]string{"db.autocreate=false", "zookeeper.snapshot.trust.empty=false"}, b.Target.Extra...),
+		Extra: b.config(),
 		Prepare: func(i int, data string) error {
 			if started[i] {
 				return nil
@@ -203,6 +205,25 @@ func (b *bench) start(ctx context.Context) ([]string, error) {
 	}
 	b.res.Version = version(ctx, b.cluster.Servers()[0])
 	return b.cluster.Servers(), nil
+}
+
+// config are the lines of zoo.cfg that every server gets.
+func (b *bench) config() []string {
+	// A server whose disk is empty must not take itself for a new one: so wiping one is borne.
+	lines := []string{"db.autocreate=false", "zookeeper.snapshot.trust.empty=false"}
+	names := func(line string) bool { return strings.HasPrefix(line, "snapCount=") }
+	if !slices.ContainsFunc(b.Target.Extra, names) {
+		lines = append(lines, fmt.Sprintf("snapCount=%d", snapCount(b.Seed)), "autopurge.purgeInterval=1")
+	}
+	return append(lines, b.Target.Extra...)
+}
+
+// snapCount draws how many txns lie between snapshots: so few that a short run has many of them, is
+// purged, and brings a server that was away up by a snapshot. ZooKeeper takes 2 or more, and either kind of
+// server waits for anything between half of it and all.
+func snapCount(seed uint64) int {
+	const least, most = 100, 2000
+	return least + rand.New(rand.NewPCG(seed, 0x54a9)).IntN(most-least+1)
 }
 
 const (

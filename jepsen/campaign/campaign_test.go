@@ -3,10 +3,12 @@ package campaign_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,8 @@ func TestRun(t *testing.T) {
 	require.Greater(t, res.Figures.OK, 300)
 	require.NotEmpty(t, res.Logs)
 	require.Contains(t, res.Version, "quoll")
+	require.True(t, slices.ContainsFunc(res.Logs, func(l campaign.Line) bool { return strings.Contains(l.Text, "snapshot written") }),
+		"a short run has snapshots, too")
 	surveyed := map[int]bool{}
 	for i := range res.Outcome.History.Ops {
 		surveyed[res.Outcome.History.Ops[i].Client] = true
@@ -107,6 +111,32 @@ func TestSame(t *testing.T) {
 	differ := slices.Clone(equal)
 	differ[1].Result = history.Result{Code: wire.NoNode}
 	require.Len(t, campaign.Same(&history.History{Ops: differ}, 10), 1)
+}
+
+// Every server gets a distance between snapshots that a short run goes through, drawn from the seed, unless the target
+// has its own.
+func TestSnapCount(t *testing.T) {
+	drawn := map[int]bool{}
+	for seed := range uint64(50) {
+		n := campaign.SnapCount(seed)
+		require.True(t, n >= 100 && n <= 2000, n)
+		require.Contains(t, campaign.Config(campaign.Options{Seed: seed}), fmt.Sprintf("snapCount=%d", n))
+		drawn[n] = true
+	}
+	require.Greater(t, len(drawn), 40)
+	own := campaign.Config(campaign.Options{Target: campaign.Target{Extra: []string{"snapCount=7"}}})
+	require.Contains(t, own, "snapCount=7")
+	require.NotContains(t, strings.Join(own, " "), "snapCount=1")
+	require.NotContains(t, strings.Join(own, " "), "purge")
+}
+
+// A kind of fault that was tried in vain, or not at all, is named.
+func TestNeverDone(t *testing.T) {
+	r := &campaign.Result{Kinds: []string{"clock", "flip-snapshot", "kill", "wipe"}, Faults: []nemesis.Fault{
+		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true}, {Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
+		{Kind: "kill"}, {Kind: "wipe", Err: "late", Failed: false}, {Kind: "kill", Err: "gone", Failed: true},
+	}}
+	require.Equal(t, []string{"clock: not drawn in this time", "flip-snapshot: tried 2 times, there is no snapshot.*"}, r.NeverDone())
 }
 
 // A matrix has every workload, and as many runs as there is time for.

@@ -2,6 +2,12 @@ package campaign
 
 import "quoll/zab"
 
+// SnapCount is what a seed draws.
+var SnapCount = snapCount
+
+// Config returns the lines that every server gets.
+func Config(opts Options) []string { return (&bench{Options: opts}).config() }
+
 // Same is what judges the survey.
 var Same = same
 

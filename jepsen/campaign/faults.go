@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"slices"
 	"time"
@@ -48,8 +49,35 @@ func (b *bench) nemesis() (*breaker, error) {
 	}
 	slices.Sort(opts.Kinds)
 	opts.Kinds = slices.Compact(opts.Kinds)
+	b.res.Kinds = opts.Kinds
 	n, err := nemesis.New(b.cluster, opts)
 	return &breaker{own: n}, err
+}
+
+// NeverDone tells of the kinds of fault that were to be drawn from and that no server has suffered: a run says
+// nothing about them.
+func (r *Result) NeverDone() (all []string) {
+	for _, kind := range r.Kinds {
+		tried, done, why := 0, false, ""
+		for i := range r.Faults {
+			f := &r.Faults[i]
+			switch {
+			case f.Kind != kind:
+			case f.Failed:
+				tried, why = tried+1, f.Err
+			default:
+				done = true
+			}
+		}
+		switch {
+		case done:
+		case tried > 0:
+			all = append(all, fmt.Sprintf("%s: tried %d times, %s", kind, tried, why))
+		default:
+			all = append(all, kind+": not drawn in this time")
+		}
+	}
+	return all
 }
 
 func (b *bench) breakThings(ctx context.Context, x *breaker) error {

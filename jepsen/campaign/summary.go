@@ -22,6 +22,7 @@ func (r *Result) Report(command string) (*report.Run, error) {
 	out := &report.Run{
 		Target: r.Options.Target.Name, Version: r.Version, Servers: r.Options.Servers, Network: r.NetworkIs, Workload: r.Options.Workload,
 		Seed: r.Options.Seed, Command: command, Began: r.Outcome.Began.Format(time.RFC3339), Length: r.Options.For.Seconds(), Skipped: r.Skipped,
+		Never: r.NeverDone(),
 	}
 	for _, v := range r.Verdicts {
 		out.Verdicts = append(out.Verdicts, report.Verdict(v))
@@ -43,10 +44,13 @@ func (r *Result) Report(command string) (*report.Run, error) {
 	var notes []check.Note
 	for _, f := range r.Faults {
 		x := report.Fault{
-			Kind: f.Kind, Servers: f.Servers, Detail: f.Detail, Err: f.Err,
+			Kind: f.Kind, Servers: f.Servers, Detail: f.Detail, Err: f.Err, Failed: f.Failed,
 			From: report.Since(r.Outcome.Began, f.From), To: report.Since(r.Outcome.Began, f.To),
 		}
 		out.Faults = append(out.Faults, x)
+		if f.Failed {
+			continue // nobody suffered it
+		}
 		notes = append(notes, check.Note{
 			From: int64(x.From * 1e6), To: int64(x.To * 1e6), Tag: "faults",
 			Text: strings.TrimSpace(f.Kind + " " + strings.Trim(fmt.Sprint(f.Servers), "[]") + " " + f.Detail),

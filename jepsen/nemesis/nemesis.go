@@ -36,7 +36,8 @@ type Fault struct {
 	Detail  string    `json:"detail,omitempty"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
-	Err     string    `json:"error,omitempty"` // why it was not done, or not undone at once
+	Err     string    `json:"error,omitempty"`  // why it was not done, or not undone at once
+	Failed  bool      `json:"failed,omitempty"` // it was not done
 }
 
 // Options say what may be done.
@@ -157,7 +158,7 @@ func (n *Nemesis) do(ctx context.Context, k *kind) (heal func()) {
 	f := &n.faults[at]
 	f.Servers, f.Detail = a.victims, a.detail
 	if err != nil {
-		f.Err, f.To = err.Error(), time.Now()
+		f.Err, f.Failed, f.To = err.Error(), true, time.Now()
 	}
 	n.mu.Unlock()
 	return func() {

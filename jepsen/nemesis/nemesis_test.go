@@ -204,6 +204,20 @@ func TestDamage(t *testing.T) {
 	require.ErrorContains(t, err, "there is no snapshot.*")
 }
 
+// A fault that found nothing to break was not done, and says so; the server is there again.
+func TestFaultInVain(t *testing.T) {
+	e := newEnsemble(t, 3)
+	n, err := New(e, Options{Kinds: []string{"flip-snapshot", "torn-log"}, Seed: 1})
+	require.NoError(t, err)
+	n.do(t.Context(), find("flip-snapshot"))()
+	n.do(t.Context(), find("torn-log"))()
+	f := n.Faults()
+	require.True(t, f[0].Failed)
+	require.Equal(t, "there is no snapshot.*", f[0].Err)
+	require.False(t, f[1].Failed)
+	require.NoError(t, e.AwaitServing(t.Context()))
+}
+
 // What cannot be done is said by name.
 func TestUnavailable(t *testing.T) {
 	_, err := New(newEnsemble(t, 3), Options{Kinds: []string{"halves"}})

@@ -59,7 +59,8 @@ iframe { width: 100%; height: 46em; border: 1px solid #ddd }
 <table><tr><th>from</th><th>to</th><th>kind</th><th>servers</th><th></th></tr>
 {{range .Faults}}<tr><td>{{s .From}}</td><td>{{s .To}}</td><td>{{.Kind}}</td><td>{{ids .Servers}}</td><td>{{.Detail}}{{if .Err}} <span class="maybe">{{.Err}}</span>{{end}}</td></tr>
 {{else}}<tr><td colspan="5">none</td></tr>{{end}}</table>
-{{range .Skipped}}<p class="none">Not done here: {{.}}</p>{{end}}
+{{range .Skipped}}<p class="none">Not possible here: {{.}}</p>{{end}}
+{{range .Never}}<p class="maybe">Never done in this run: {{.}}</p>{{end}}
 
 {{if .Picture}}<h2>Linearizability of one znode</h2>
 <p>Each bar is an operation, from its call to its return; the line is an order that explains the answers. Faults and elections are on lines of their own.</p>
@@ -104,6 +105,9 @@ func newChart(r *Run) *chart {
 	c := &chart{seconds: math.Max(1, float64(len(r.Seconds)))}
 	fmt.Fprintf(&c.b, `<svg viewBox="0 0 %.0f %.0f" xmlns="http://www.w3.org/2000/svg" font-size="10" font-family="sans-serif">`, wide, high+below)
 	for i, f := range r.Faults {
+		if f.Failed {
+			continue // a band would blame it for what it did not do
+		}
 		from, to := math.Max(0, f.From), math.Min(math.Max(f.To, f.From+0.05), c.seconds)
 		fmt.Fprintf(&c.b, `<rect x="%.1f" y="0" width="%.1f" height="%.0f" fill="#e8a0a0" opacity="0.35"><title>%s</title></rect>`,
 			c.x(from), math.Max(1, c.x(to)-c.x(from)), high, template.HTMLEscapeString(f.Kind+" "+ids(f.Servers)+" "+f.Detail))

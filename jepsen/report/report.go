@@ -21,7 +21,8 @@ type Run struct {
 	Verdicts   []Verdict   `json:"verdicts"`
 	Violations []Violation `json:"violations,omitempty"`
 	Faults     []Fault     `json:"faults"`
-	Skipped    []string    `json:"skipped,omitempty"` // faults that could not be done, and why
+	Skipped    []string    `json:"skipped,omitempty"`    // faults that could not be done, and why
+	Never      []string    `json:"never_done,omitempty"` // faults that could be done and were not, and why
 	Figures    Figures     `json:"figures"`
 	Seconds    []Second    `json:"seconds"`
 	Logs       []Line      `json:"-"`
@@ -51,6 +52,7 @@ type Fault struct {
 	From    float64 `json:"from_s"`
 	To      float64 `json:"to_s"`
 	Err     string  `json:"error,omitempty"`
+	Failed  bool    `json:"failed,omitempty"` // it was not done
 }
 
 // Figures are of the whole run; times are in milliseconds.

@@ -27,8 +27,10 @@ func sample() *report.Run {
 		},
 		Violations: []report.Violation{{Check: "C-LINW", At: 1.5, Text: "read <v17> although v18 was acknowledged", Ops: []string{"client 1 & 2"}}},
 		Faults: []report.Fault{
-			{Kind: "kill", Servers: []int{2}, Detail: "<the leader>", From: 0.5, To: 1.2}, {Kind: "loss", From: 2, To: 2, Err: "no netem"},
+			{Kind: "kill", Servers: []int{2}, Detail: "<the leader>", From: 0.5, To: 1.2}, {Kind: "loss", From: 2, To: 2, Err: "no netem", Failed: true},
+			{Kind: "pause", Servers: []int{1}, From: 2.1, To: 2.5, Err: "late to go on"},
 		},
+		Never:   []string{"loss: tried 1 times, no netem"},
 		Skipped: []string{"clock: no time namespaces"},
 		Figures: report.Figures{Asked: 10, OK: 8, PerSec: 2.7, P50: 1, P99: 20, Max: 30, Gap: 700, GapAt: 0.5, Errors: map[string]int{"NoNode": 1, "unknown": 1}},
 		Seconds: []report.Second{{OK: 5, P50: 1, P99: 2}, {}, {OK: 3, Failed: 1, Unknown: 1, P50: 3, P99: 20}},
@@ -45,7 +47,7 @@ func TestHTML(t *testing.T) {
 	first, command := strings.Index(page, "read &lt;v17&gt; although v18"), strings.Index(page, "quoll jepsen --seed 7")
 	require.Positive(t, first)
 	require.Less(t, first, command)
-	for _, want := range []string{"Violated", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "700.0 ms", "1 NoNode"} {
+	for _, want := range []string{"Violated", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "Never done in this run: loss: tried 1 times", "700.0 ms", "1 NoNode"} {
 		require.Contains(t, page, want)
 	}
 	require.NotContains(t, page, "<script>alert")
@@ -60,7 +62,7 @@ func TestHTML(t *testing.T) {
 	require.Contains(t, b.String(), "No violation")
 }
 
-// The charts are well-formed, with a band for each fault.
+// The charts are well-formed, with a band for each fault that was done, and only for those.
 func TestCharts(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, report.HTML(&b, sample()))
