@@ -16,11 +16,9 @@ import (
 
 	"quoll/jepsen/campaign"
 	"quoll/jepsen/driver"
-	"quoll/jepsen/history"
 	"quoll/jepsen/nemesis"
 	"quoll/jepsen/report"
 	"quoll/jepsen/workload"
-	"quoll/transport/wire"
 )
 
 func quollBinary(t *testing.T) string {
@@ -86,31 +84,6 @@ func TestServerThatDoesNotComeBack(t *testing.T) {
 	}, nil)
 	require.ErrorContains(t, err, "no more of this")
 	require.DirExists(t, filepath.Join(dir, "s1"))
-}
-
-// Servers that differ at the end are told apart; what may go with a session is left out.
-func TestSame(t *testing.T) {
-	read := func(client int, path, data string, version int32, owner int64) history.Operation {
-		o := history.Operation{Client: client, Server: 1, Op: history.Op{Kind: wire.OpGetData, Path: path}}
-		if client > 10 {
-			o.Server = 2
-		}
-		o.Call, o.Return = history.Moment{At: 1, Seq: 1}, history.Moment{At: 2, Seq: 2}
-		o.Result.Data, o.Result.Stat.Version, o.Result.Stat.EphemeralOwner = []byte(data), version, campaign.WireSession(owner)
-		return o
-	}
-	equal := []history.Operation{read(10, "/a", "x", 1, 0), read(11, "/a", "x", 1, 0), read(10, "/e", "1", 0, 9), read(11, "/e", "2", 0, 9)}
-	require.Empty(t, campaign.Same(&history.History{Ops: equal}, 10))
-	for _, other := range []history.Operation{read(11, "/a", "y", 1, 0), read(11, "/a", "x", 2, 0)} {
-		differ := slices.Clone(equal)
-		differ[1] = other
-		v := campaign.Same(&history.History{Ops: differ}, 10)
-		require.Len(t, v, 1)
-		require.Contains(t, v[0].Text, `"/a": server 1 shows version 1`)
-	}
-	differ := slices.Clone(equal)
-	differ[1].Result = history.Result{Code: wire.NoNode}
-	require.Len(t, campaign.Same(&history.History{Ops: differ}, 10), 1)
 }
 
 // Every server gets a distance between snapshots that a short run goes through, drawn from the seed, unless the target

@@ -11,5 +11,5 @@ func Config(opts Options) []string { return (&bench{Options: opts}).config() }
 // Same is what judges the survey.
 var Same = same
 
-// WireSession is the type of a session's id.
-type WireSession = zab.SessionID
+// ServerID is the type of a server's id.
+type ServerID = zab.ServerID

@@ -130,7 +130,7 @@ func (c *client) event(h *wire.ReplyHeader, d *jute.Decoder) error {
 	return nil
 }
 
-// take records the answer to an operation that nothing else is open beside.
+// take records the answer to the oldest operation that is open.
 func (a *asker) take(n int, body []byte) (res history.Result, err error) {
 	a.r.mu.Lock()
 	defer a.r.mu.Unlock()

@@ -19,6 +19,12 @@ import (
 // liar is a server that opens any session and answers each request as the test likes.
 func liar(t *testing.T, answer func(h wire.RequestHeader) (frame []byte, ok bool)) string {
 	t.Helper()
+	return answering(t, func(h wire.RequestHeader, _ *jute.Decoder) ([]byte, bool) { return answer(h) })
+}
+
+// answering is liar for those who want to see the bodies of requests.
+func answering(t *testing.T, answer func(h wire.RequestHeader, body *jute.Decoder) (frame []byte, ok bool)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
@@ -43,7 +49,7 @@ func liar(t *testing.T, answer func(h wire.RequestHeader) (frame []byte, ok bool
 					d := jute.NewDecoder(body)
 					var h wire.RequestHeader
 					h.Decode(&d)
-					frame, ok := answer(h)
+					frame, ok := answer(h, &d)
 					if !ok {
 						return
 					}

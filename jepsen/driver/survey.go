@@ -2,8 +2,11 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,17 +15,53 @@ import (
 	"quoll/zab"
 )
 
-// Survey reads everything from each server, when the workload is over and nothing is broken any more: a
-// sync, and then every znode below the root that ZooKeeper does not keep for itself. What was
-// acknowledged and is gone shows here if it never did before. It is part of the history, and of the
-// proof: each server is read by a client of its own.
+// Survey reads everything from each server, when the workload is over and nothing is broken any more. First
+// it asks each, behind a sync, what there is below the root that ZooKeeper does not keep for itself; then,
+// behind another, for what any of them showed or anybody wrote: so what one server lacks, or has for
+// itself, is asked for at all of them. What was acknowledged and is gone shows here if it never did
+// before. It is part of the history, and of the proof: each server is read by a client of its own.
+//
+// A server that does not answer does not keep the others from being read; the error tells of all such.
 func (r *Run) Survey(ctx context.Context) error {
+	all, parents := map[string]bool{"/": true}, map[string]bool{}
+	failed := make([]error, len(r.opts.Servers))
 	for i := range r.opts.Servers {
-		if err := r.survey(ctx, i); err != nil {
-			return fmt.Errorf("driver: survey of server %d: %w", i+1, err)
+		failed[i] = r.survey(ctx, i, func(a *asker) error { return a.walk(all, parents) })
+	}
+	r.mu.Lock()
+	for i := range r.record.Ops { // what was written and is not there must be missed, too
+		for _, path := range written(&r.record.Ops[i]) {
+			all[path] = true
 		}
 	}
-	return nil
+	r.mu.Unlock()
+	paths := slices.Sorted(maps.Keys(all))
+	for i := range r.opts.Servers {
+		if failed[i] == nil {
+			failed[i] = r.survey(ctx, i, func(a *asker) error { return a.compare(paths, parents) })
+		}
+		if failed[i] != nil {
+			failed[i] = fmt.Errorf("driver: survey of server %d: %w", i+1, failed[i])
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// written returns the znodes that an operation may have made, as far as their names are known.
+func written(o *history.Operation) []string {
+	switch o.Op.Kind {
+	case wire.OpCreate, wire.OpCreate2:
+	default:
+		return nil
+	}
+	switch {
+	case !o.Op.Mode.Sequential():
+		return []string{o.Op.Path}
+	case o.Known() && o.Result.Code == wire.OK:
+		return []string{o.Result.Path}
+	default:
+		return nil
+	}
 }
 
 // asker is a client that waits for each answer.
@@ -39,7 +78,8 @@ type asker struct {
 
 const surveyPatience = 30 * time.Second // for an answer
 
-func (r *Run) survey(ctx context.Context, server int) error {
+// survey opens a session with a server, has it read, and closes it.
+func (r *Run) survey(ctx context.Context, server int, look func(a *asker) error) error {
 	a := &asker{r: r, id: len(r.clients) + server}
 	c := newClient(r, a.id, nil)
 	r.mu.Lock()
@@ -61,52 +101,80 @@ func (r *Run) survey(ctx context.Context, server int) error {
 		return err
 	}
 	a.nc, a.session = nc, c.session
-	if err = a.all(); err != nil {
+	if err = look(a); err != nil {
 		return err
 	}
 	_, err = a.do(history.Op{Kind: wire.OpCloseSession})
 	return err
 }
 
-// all reads everything: first where there is something, then, behind one sync, what it is.
-func (a *asker) all() error {
+// walk adds the paths that a server shows, and those that have children.
+func (a *asker) walk(all, parents map[string]bool) error {
 	if _, err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
 		return err
 	}
-	paths := []string{"/"}
-	for i := 0; i < len(paths); i++ {
-		path := paths[i]
-		res, err := a.do(history.Op{Kind: wire.OpGetChildren2, Path: path})
+	for level := []string{"/"}; len(level) > 0; {
+		var below []string
+		err := a.each(wire.OpGetChildren2, level, func(path string, res *history.Result) {
+			for _, name := range res.Children {
+				if child := strings.TrimSuffix(path, "/") + "/" + name; child != "/zookeeper" {
+					below = append(below, child)
+					all[child], parents[path] = true, true
+				}
+			}
+		})
 		if err != nil {
 			return err
 		}
-		for _, name := range res.Children {
-			if child := strings.TrimSuffix(path, "/") + "/" + name; child != "/zookeeper" {
-				paths = append(paths, child)
-			}
-		}
+		level = below
 	}
-	a.r.mu.Lock()
-	seen := map[string]bool{}
-	for i := range a.r.record.Ops { // what was written and is not there must be missed, too
-		op := &a.r.record.Ops[i].Op
-		if (op.Kind == wire.OpCreate || op.Kind == wire.OpCreate2) && !op.Mode.Sequential() && !seen[op.Path] {
-			seen[op.Path] = true
-		}
-	}
-	a.r.mu.Unlock()
-	for _, path := range paths {
-		delete(seen, path)
-	}
-	for path := range seen { // any order: reads only
-		paths = append(paths, path)
-	}
+	return nil
+}
+
+// compare reads what is to be compared between servers: the data and the stat of each path, then
+// the names of children, then who may do what.
+func (a *asker) compare(paths []string, parents map[string]bool) error {
 	if _, err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
 		return err
 	}
-	for _, path := range paths {
-		if _, err := a.do(history.Op{Kind: wire.OpGetData, Path: path}); err != nil {
+	ignore := func(string, *history.Result) {}
+	if err := a.each(wire.OpGetData, paths, ignore); err != nil { // first of all: the sync counts for these
+		return err
+	}
+	if err := a.each(wire.OpGetChildren2, slices.Sorted(maps.Keys(parents)), ignore); err != nil {
+		return err
+	}
+	return a.each(wire.OpGetACL, paths, ignore)
+}
+
+// surveyWindow is how many questions of a survey are open at once.
+const surveyWindow = 64
+
+// each asks for one thing of every path, several at once, and tells of the answers in this order.
+func (a *asker) each(kind wire.Op, paths []string, tell func(path string, res *history.Result)) error {
+	for len(paths) > 0 {
+		some := paths[:min(surveyWindow, len(paths))]
+		paths = paths[len(some):]
+		var asked []int
+		var frames []byte
+		for _, path := range some {
+			n, frame := a.call(history.Op{Kind: kind, Path: path})
+			asked, frames = append(asked, n), append(frames, frame...)
+		}
+		if err := a.send(frames); err != nil {
 			return err
+		}
+		for i, n := range asked {
+			res, err := a.answer(n)
+			if err != nil {
+				return err
+			}
+			switch res.Code {
+			case wire.OK, wire.NoNode, wire.NoAuth:
+				tell(some[i], &res)
+			default:
+				return fmt.Errorf("%v %q: %s", kind, some[i], res.Code.Name())
+			}
 		}
 	}
 	return nil
@@ -114,17 +182,32 @@ func (a *asker) all() error {
 
 // do asks for one operation and waits for its answer.
 func (a *asker) do(op history.Op) (history.Result, error) {
+	n, frame := a.call(op)
+	if err := a.send(frame); err != nil {
+		return history.Result{}, err
+	}
+	return a.answer(n)
+}
+
+// call records an operation and returns its frame.
+func (a *asker) call(op history.Op) (n int, frame []byte) {
 	a.xid++
 	a.r.mu.Lock()
-	n := a.r.record.Call(history.Operation{
+	n = a.r.record.Call(history.Operation{
 		Client: a.id, Conn: a.number, Session: a.session, Server: a.r.record.Conns[a.number].Server, Xid: a.xid, Op: op,
 	})
 	a.r.mu.Unlock()
+	return n, wire.AppendRequest(nil, a.xid, op.Kind, func(b []byte) []byte { return history.AppendBody(b, &op) })
+}
+
+func (a *asker) send(frames []byte) error {
 	_ = a.nc.SetDeadline(time.Now().Add(surveyPatience)) // it fails where Write does
-	frame := wire.AppendRequest(nil, a.xid, op.Kind, func(b []byte) []byte { return history.AppendBody(b, &op) })
-	if _, err := a.nc.Write(frame); err != nil {
-		return history.Result{}, err
-	}
+	_, err := a.nc.Write(frames)
+	return err
+}
+
+// answer waits for the answer to operation n, the oldest that is open.
+func (a *asker) answer(n int) (history.Result, error) {
 	body, err := readFrame(a.nc, a.b)
 	if err != nil {
 		return history.Result{}, err
