@@ -94,6 +94,7 @@ type bench struct {
 	network network.Network
 	mounts  []string
 	prefix  [][]string // of the next start of each server
+	lost    []error    // why not everything served at the end
 	res     *Result
 }
 
@@ -150,13 +151,20 @@ func (b *bench) run(ctx context.Context, progress func(driver.Progress, []nemesi
 		}
 	}
 	stop()
-	if err = <-broke; err != nil {
-		return fmt.Errorf("campaign: the servers did not come back after the faults: %w", err)
+	if err = b.recovered(<-broke); err != nil {
+		return err
 	}
 	if err = context.Cause(ctx); err != nil {
 		return err
 	}
-	if err = r.Survey(ctx); err != nil {
+	patience := surveyPatience
+	if len(b.lost) > 0 {
+		patience = lostPatience
+	}
+	if err = r.Survey(ctx, patience); err != nil {
+		b.lost = append(b.lost, err)
+	}
+	if err = context.Cause(ctx); err != nil {
 		return err
 	}
 	b.res.Outcome, b.res.Faults = r.Outcome(), n.faultsSoFar()
@@ -227,8 +235,10 @@ func snapCount(seed uint64) int {
 }
 
 const (
-	startPatience = 90 * time.Second
-	tickMs        = 500 // of the servers: what takes ticks is to happen within a short run, and often
+	startPatience  = 90 * time.Second
+	surveyPatience = 30 * time.Second
+	lostPatience   = 2 * time.Second // of servers that are known not to serve
+	tickMs         = 500             // of the servers: what takes ticks is to happen within a short run, and often
 )
 
 // connect makes the network that was asked for.

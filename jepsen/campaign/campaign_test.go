@@ -68,7 +68,8 @@ func TestRun(t *testing.T) {
 	require.Contains(t, b.String(), "No violation")
 }
 
-// An ensemble that does not come back is no verdict but an error, and its directories stay.
+// Servers that do not come back have not kept a promise; what clients saw is judged all the same, the report is
+// complete, and the directories stay.
 func TestServerThatDoesNotComeBack(t *testing.T) {
 	dir := t.TempDir()
 	target := campaign.Quoll(quollBinary(t))
@@ -78,11 +79,26 @@ func TestServerThatDoesNotComeBack(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := campaign.Run(ctx, campaign.Options{
+	res, err := campaign.Run(ctx, campaign.Options{
 		Target: target, Servers: 3, Workload: "set", Nemesis: []string{"kill"}, Seed: 1, For: 4 * time.Second, Rate: 100, Clients: 3,
 		Session: 4 * time.Second, Network: campaign.NetworkNone, Dir: dir,
 	}, nil)
-	require.ErrorContains(t, err, "no more of this")
+	require.NoError(t, err)
+	require.False(t, res.OK())
+	outcome := map[string]campaign.Verdict{}
+	for _, v := range res.Verdicts {
+		outcome[v.Check] = v
+	}
+	require.Equal(t, campaign.Violated, outcome["SERVE"].Outcome)
+	require.Contains(t, outcome["SERVE"].Why, "no more of this")
+	require.Contains(t, outcome["SERVE"].Why, "ended by itself")
+	require.Equal(t, campaign.Holds, outcome["C-LINW"].Outcome)
+	require.Equal(t, "SERVE", res.Violations[0].Check)
+	require.Positive(t, res.Violations[0].At.At)
+	run, err := res.Report("again")
+	require.NoError(t, err)
+	require.Equal(t, "SERVE", run.Violations[0].Check)
+	require.False(t, run.OK())
 	require.DirExists(t, filepath.Join(dir, "s1"))
 }
 

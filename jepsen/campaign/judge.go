@@ -2,22 +2,26 @@ package campaign
 
 import (
 	"slices"
+	"strings"
 
 	"quoll/jepsen/check"
 )
+
+// protocolName is the check of what no answer can be.
+const protocolName = "PROTOCOL"
 
 // judge looks at all that was recorded.
 func (b *bench) judge() {
 	h := b.res.Outcome.History
 	limits := check.DefaultLimits
 	limits.Moves, limits.Search, limits.Strict = false, b.Search, b.Strict
-	b.res.Violations = check.AllWithin(h, limits)
+	b.res.Violations = append(b.unserved(), check.AllWithin(h, limits)...)
 	for _, f := range b.res.Outcome.Faults {
-		b.res.Violations = append(b.res.Violations, check.Violation{Check: "PROTOCOL", Text: f.Text, At: f.At})
+		b.res.Violations = append(b.res.Violations, check.Violation{Check: protocolName, Text: f.Text, At: f.At})
 	}
 	b.res.Violations = append(b.res.Violations, same(h, b.Clients)...)
-	applicable := append(check.Applicable(h), "PROTOCOL", sameName)
-	for _, name := range append(check.Names(), "PROTOCOL", sameName) {
+	applicable := append(check.Applicable(h), protocolName, sameName, serveName)
+	for _, name := range append(check.Names(), protocolName, sameName, serveName) {
 		v := Verdict{Check: name, Outcome: Holds}
 		if !slices.Contains(applicable, name) {
 			v.Outcome, v.Why = NotApplicable, "it needs the committed sequence, which only a simulator sees"
@@ -30,6 +34,9 @@ func (b *bench) judge() {
 			default:
 				v.Outcome, v.Why = Violated, x.Text
 			}
+		}
+		if name == serveName && v.Outcome == Holds {
+			v.Why = strings.Join(b.excused(), "; ")
 		}
 		b.res.Verdicts = append(b.res.Verdicts, v)
 	}

@@ -80,12 +80,14 @@ type server struct {
 	client  string   // host:port, where clients dial
 	process *process // nil before the first start, and after Kill and Stop
 	ended   error    // how the first process ended that did so by itself
+	when    time.Time
 }
 
 // process is one life of a server.
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has ended; then cmd.ProcessState says how
+	when   time.Time     // it ended; set before exited is closed
 }
 
 func (p *process) running() bool {
@@ -242,6 +244,7 @@ func (c *Cluster) Restart(i int) error {
 	}
 	go func() {
 		_ = p.cmd.Wait() // ProcessState has it
+		p.when = time.Now()
 		close(p.exited)
 	}()
 	s.process = p
@@ -275,8 +278,8 @@ const stopPatience = 30 * time.Second
 
 // bury notes how server i ended by itself.
 func (c *Cluster) bury(i int) {
-	err := c.Ended(i)
-	c.servers[i].ended, c.servers[i].process = err, nil
+	err, when := c.Ended(i), c.WhenEnded(i)
+	c.servers[i].ended, c.servers[i].when, c.servers[i].process = err, when, nil
 }
 
 // Kill ends server i at once (SIGKILL), as if its process had crashed.
@@ -316,6 +319,15 @@ func (c *Cluster) Ended(i int) error {
 	}
 	return fmt.Errorf("cluster: server %d ended by itself: %v; its log in %s ends:\n%s",
 		i+1, s.process.cmd.ProcessState, s.dir, c.Log(i))
+}
+
+// WhenEnded returns when that of Ended happened; zero if it never did.
+func (c *Cluster) WhenEnded(i int) time.Time {
+	s := c.servers[i]
+	if s.ended != nil || s.process == nil || s.process.running() {
+		return s.when
+	}
+	return s.process.when
 }
 
 // Failed tells of every server that Ended. An ensemble hides the loss of a server, so whoever

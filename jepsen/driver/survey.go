@@ -21,12 +21,13 @@ import (
 // itself, is asked for at all of them. What was acknowledged and is gone shows here if it never did
 // before. It is part of the history, and of the proof: each server is read by a client of its own.
 //
-// A server that does not answer does not keep the others from being read; the error tells of all such.
-func (r *Run) Survey(ctx context.Context) error {
+// A server that does not answer for as long as patience lasts does not keep the others from being read;
+// the error tells of all such.
+func (r *Run) Survey(ctx context.Context, patience time.Duration) error {
 	all, parents := map[string]bool{"/": true}, map[string]bool{}
 	failed := make([]error, len(r.opts.Servers))
 	for i := range r.opts.Servers {
-		failed[i] = r.survey(ctx, i, func(a *asker) error { return a.walk(all, parents) })
+		failed[i] = r.insist(ctx, i, patience, func(a *asker) error { return a.walk(all, parents) })
 	}
 	r.mu.Lock()
 	for i := range r.record.Ops { // what was written and is not there must be missed, too
@@ -38,7 +39,7 @@ func (r *Run) Survey(ctx context.Context) error {
 	paths := slices.Sorted(maps.Keys(all))
 	for i := range r.opts.Servers {
 		if failed[i] == nil {
-			failed[i] = r.survey(ctx, i, func(a *asker) error { return a.compare(paths, parents) })
+			failed[i] = r.insist(ctx, i, patience, func(a *asker) error { return a.compare(paths, parents) })
 		}
 		if failed[i] != nil {
 			failed[i] = fmt.Errorf("driver: survey of server %d: %w", i+1, failed[i])
@@ -66,9 +67,10 @@ func written(o *history.Operation) []string {
 
 // asker is a client that waits for each answer.
 type asker struct {
-	r  *Run
-	id int
-	nc net.Conn
+	r        *Run
+	id       int
+	nc       net.Conn
+	patience time.Duration // for an answer
 
 	number  int // in History.Conns
 	session zab.SessionID
@@ -76,11 +78,32 @@ type asker struct {
 	b       []byte
 }
 
-const surveyPatience = 30 * time.Second // for an answer
+const (
+	surveySession = 30 * time.Second
+	surveyPause   = 200 * time.Millisecond
+)
+
+// insist is survey until it succeeds or patience is at its end: a leader may change at any time, whatever was
+// done to it.
+func (r *Run) insist(ctx context.Context, server int, patience time.Duration, look func(a *asker) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := r.survey(ctx, server, patience, look)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no answer for %v: %w", patience, err)
+		case <-time.After(surveyPause):
+		}
+	}
+}
 
 // survey opens a session with a server, has it read, and closes it.
-func (r *Run) survey(ctx context.Context, server int, look func(a *asker) error) error {
-	a := &asker{r: r, id: len(r.clients) + server}
+func (r *Run) survey(ctx context.Context, server int, patience time.Duration, look func(a *asker) error) error {
+	a := &asker{r: r, id: len(r.clients) + server, patience: patience}
 	c := newClient(r, a.id, nil)
 	r.mu.Lock()
 	a.number = r.record.Dial(history.Conn{Client: a.id, Server: zab.ServerID(server + 1)})
@@ -96,7 +119,7 @@ func (r *Run) survey(ctx context.Context, server int, look func(a *asker) error)
 	}
 	defer func() { _ = nc.Close() }() // nothing is written that matters
 	c.number = a.number
-	req := wire.ConnectRequest{TimeoutMs: int32(surveyPatience.Milliseconds()), Password: make([]byte, wire.PasswordSize), HasReadOnly: true}
+	req := wire.ConnectRequest{TimeoutMs: int32(surveySession.Milliseconds()), Password: make([]byte, wire.PasswordSize), HasReadOnly: true}
 	if err = c.greet(nc, &req); err != nil {
 		return err
 	}
@@ -201,7 +224,7 @@ func (a *asker) call(op history.Op) (n int, frame []byte) {
 }
 
 func (a *asker) send(frames []byte) error {
-	_ = a.nc.SetDeadline(time.Now().Add(surveyPatience)) // it fails where Write does
+	_ = a.nc.SetDeadline(time.Now().Add(a.patience)) // it fails where Write does
 	_, err := a.nc.Write(frames)
 	return err
 }

@@ -65,7 +65,7 @@ func TestSurveyReadsTheUnion(t *testing.T) {
 	r.record.Call(history.Operation{Op: history.Op{Kind: wire.OpCreate, Path: "/lost"}})
 	sequential := r.record.Call(history.Operation{Op: history.Op{Kind: wire.OpCreate, Path: "/q-", Mode: wire.PersistentSequential}})
 	r.record.Return(sequential, 4, history.Result{Path: "/q-0000000001"})
-	require.NoError(t, r.Survey(t.Context()))
+	require.NoError(t, r.Survey(t.Context(), time.Minute))
 	require.Empty(t, r.Outcome().Faults)
 	for _, s := range []*shop{one, two} {
 		for _, path := range []string{"/", "/a", "/b", "/c", "/lost", "/q-0000000001"} {
@@ -90,6 +90,6 @@ func TestSurveyWithoutOneServer(t *testing.T) {
 	r.record.Now = func() int64 { return time.Since(r.began).Microseconds() }
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.ErrorContains(t, r.Survey(ctx), "survey of server 1")
+	require.ErrorContains(t, r.Survey(ctx, time.Second), "survey of server 1: no answer for 1s")
 	require.Contains(t, s.asked, wire.OpGetData.String()+" /a")
 }

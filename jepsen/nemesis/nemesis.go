@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -99,7 +100,22 @@ func (n *Nemesis) Faults() []Fault {
 // before one that must find all serving.
 const patience = 60 * time.Second
 
-// Run breaks things until ctx ends, then makes all whole again. It fails when that does not succeed.
+// NotServingError says that everything was made whole again and the ensemble still does not serve.
+type NotServingError struct {
+	After time.Duration // of waiting, at most
+	Err   error
+}
+
+// Error implements error.
+func (e *NotServingError) Error() string {
+	return fmt.Sprintf("nemesis: the ensemble did not serve again within %v: %v", e.After, e.Err)
+}
+
+// Unwrap returns what is missing.
+func (e *NotServingError) Unwrap() error { return e.Err }
+
+// Run breaks things until ctx ends, then makes all whole again. It fails when that cannot be done, with a
+// NotServingError when it was, and in vain.
 func (n *Nemesis) Run(ctx context.Context) error {
 	for n.sleep(ctx, n.between(n.Every/4, n.Every)) && len(n.Kinds) > 0 {
 		k := find(n.Kinds[n.rnd.IntN(len(n.Kinds))])
@@ -128,15 +144,20 @@ func (n *Nemesis) restore() error {
 	if n.Network != nil {
 		n.Network.Heal()
 	}
+	var all []error
 	for i := range n.target.Size() {
 		n.target.Resume(i)
-		if err := n.start(i); err != nil {
-			return err
-		}
+		all = append(all, n.start(i))
+	}
+	if err := errors.Join(all...); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return n.target.AwaitServing(ctx)
+	if err := n.target.AwaitServing(ctx); err != nil {
+		return &NotServingError{After: patience, Err: err}
+	}
+	return nil
 }
 
 func (n *Nemesis) start(server int) error {

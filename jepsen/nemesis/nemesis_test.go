@@ -22,6 +22,8 @@ type ensemble struct {
 	up     []bool
 	paused []bool
 	done   []string
+	stuck  map[int]bool // cannot be started
+	sulks  bool         // never serves
 }
 
 func newEnsemble(t *testing.T, n int) *ensemble {
@@ -45,6 +47,9 @@ func (e *ensemble) note(format string, args ...any) {
 func (e *ensemble) Size() int { return len(e.up) }
 
 func (e *ensemble) Restart(i int) error {
+	if e.stuck[i] {
+		return fmt.Errorf("server %d cannot be started", i)
+	}
 	e.note("start %d", i)
 	e.up[i] = true
 	return nil
@@ -63,6 +68,9 @@ func (e *ensemble) Leader(context.Context) (int, error) { return e.Size() - 1, n
 func (e *ensemble) Mode(context.Context, int) string { return "follower" }
 
 func (e *ensemble) AwaitServing(context.Context) error {
+	if e.sulks {
+		return errors.New("some server sulks")
+	}
 	for i := range e.up {
 		if !e.up[i] || e.paused[i] {
 			return errors.New("some server is away")
@@ -202,6 +210,26 @@ func TestDamage(t *testing.T) {
 	require.Less(t, len(after), len("second segment"))
 	_, err = newest(e.dirs[0], "snapshot.*")
 	require.ErrorContains(t, err, "there is no snapshot.*")
+}
+
+// Servers that are whole and do not serve are told from ones that could not be made whole.
+func TestServersThatDoNotServeAgain(t *testing.T) {
+	e := newEnsemble(t, 3)
+	n, err := New(e, Options{Seed: 1})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.sulks = true
+	var gone *NotServingError
+	require.ErrorAs(t, n.Run(ctx), &gone)
+	require.ErrorContains(t, gone, "did not serve again within 1m0s: some server sulks")
+	e.stuck = map[int]bool{0: true, 2: true}
+	e.up = []bool{false, false, false}
+	err = n.Run(ctx)
+	require.ErrorContains(t, err, "server 0 cannot be started")
+	require.ErrorContains(t, err, "server 2 cannot be started")
+	require.NotErrorAs(t, err, &gone)
+	require.True(t, e.up[1], "the others are started")
 }
 
 // A fault that found nothing to break was not done, and says so; the server is there again.

@@ -146,13 +146,15 @@ func test(ctx context.Context, d *defects.Defect, o *options, root, dir string) 
 		case err != nil && d.Honest:
 			f.err = err
 			return f
-		case err != nil: // a server that stops is caught, too: by itself
-			f.check, f.text = "a server failed", lastLine(err)
+		case err != nil: // a server that never starts is caught, too: by itself
+			f.check, f.text = failed, lastLine(err.Error())
 			f.into += o.length
 			return f
 		case !res.OK():
-			v := res.Violations[slices.IndexFunc(res.Violations, func(v check.Violation) bool { return !v.Undecided })]
-			f.check, f.text = v.Check, v.Text
+			v := proof(res.Violations)
+			if f.check, f.text = v.Check, v.Text; v.Check == "SERVE" {
+				f.check, f.text = failed, lastLine(v.Text)
+			}
 			f.into += time.Duration(v.At.At) * time.Microsecond
 			return f
 		}
@@ -161,9 +163,21 @@ func test(ctx context.Context, d *defects.Defect, o *options, root, dir string) 
 	return f
 }
 
-// lastLine is the end of an error, which has the server's own words.
-func lastLine(err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+// failed stands for a check when a server gave itself away.
+const failed = "a server failed"
+
+// proof returns the violation that says most: what clients saw, rather than that a server has failed.
+func proof(all []check.Violation) check.Violation {
+	all = slices.DeleteFunc(slices.Clone(all), func(v check.Violation) bool { return v.Undecided })
+	if i := slices.IndexFunc(all, func(v check.Violation) bool { return v.Check != "SERVE" }); i >= 0 {
+		return all[i]
+	}
+	return all[0]
+}
+
+// lastLine is the end of a text, which has the server's own words.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, l := range slices.Backward(lines) {
 		if strings.Contains(l, "panic") || strings.Contains(l, "err=") {
 			return l
