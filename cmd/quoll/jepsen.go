@@ -26,7 +26,7 @@ type jepsenCmd struct {
 	Servers   int    `default:"3" help:"How many servers are started."`
 
 	Workload []string      `placeholder:"NAME,..." help:"What clients do, one run each; list: print the workloads. Default: register."`
-	Nemesis  []string      `placeholder:"NAME,..." help:"What is done to the servers; all: whatever can be done here; none; list: print the faults. Default: kill, pause and partitions."`
+	Nemesis  []string      `placeholder:"NAME,..." help:"What is done to the servers; all: whatever can be done here; none; list: print the faults. Default: kill, pause and partitions. Not for servers that run already."`
 	Matrix   string        `enum:",quick,full" default:"" placeholder:"WHICH" help:"Many runs: quick or full, instead of --workload and --nemesis."`
 	For      time.Duration `default:"30s" help:"How long a run lasts; with --matrix, how long all of them may."`
 	Rate     float64       `default:"300" help:"Requests per second of all clients together; 0: as fast as the workload thinks."`
@@ -70,16 +70,24 @@ func (j *jepsenCmd) Validate() error {
 		return errors.New("--for, --clients, --session, --servers and --search: want positive numbers")
 	case j.Target == "zookeeper" && j.ZooKeeper == "":
 		return errors.New("--target zookeeper: say with --zookeeper where its jars are; `make build/zookeeper` fetches them")
-	case (j.Break != "" || j.Heal != "") && !strings.Contains(j.Target, ":"):
+	case (j.Break != "" || j.Heal != "") && !j.running():
 		return errors.New("--break and --heal are for servers that run already: this command breaks its own itself")
 	case j.Break == "" != (j.Heal == ""):
 		return errors.New("--break and --heal belong together")
+	case j.running() && slices.ContainsFunc(j.Nemesis, func(name string) bool { return name != noneOfThem && name != listThem }):
+		return fmt.Errorf("--nemesis %s: servers that run already cannot be broken from here; --break and --heal can", strings.Join(j.Nemesis, ","))
+	}
+	if least := campaign.QuickLength(); j.Matrix == campaign.Quick && j.For < least {
+		return fmt.Errorf("--matrix quick: its runs alone take %v, and --for is %v", least, j.For)
 	}
 	_, err := j.seed()
 	return err
 }
 
 const noneOfThem = "none"
+
+// running reports whether the target is servers that run already.
+func (j *jepsenCmd) running() bool { return strings.Contains(j.Target, ":") }
 
 func (j *jepsenCmd) seed() (uint64, error) {
 	if j.Seed == "random" {
@@ -114,14 +122,22 @@ func (j *jepsenCmd) Run(c *console) error {
 	}
 	runs := j.runs(seed)
 	fmt.Fprintf(c.err, "%d runs against %s, from seed %d\n", len(runs), target.Name, seed)
+	for i := range runs {
+		runs[i].Target = target
+	}
+	return j.all(c, runs, func(opts *campaign.Options) (bool, error) { return j.one(c, opts) })
+}
+
+// all carries the runs out, those of a matrix as long as there is time, and says what came of them. What was not
+// run was not found good.
+func (j *jepsenCmd) all(c *console, runs []campaign.Options, one func(*campaign.Options) (ok bool, err error)) error {
 	end := time.Now().Add(j.For)
 	failed, done := 0, 0
 	for i := range runs {
 		if j.Matrix != "" && time.Until(end) < runs[i].For {
 			break
 		}
-		runs[i].Target = target
-		ok, err := j.one(c, &runs[i])
+		ok, err := one(&runs[i])
 		if err != nil {
 			return err
 		}
@@ -130,18 +146,41 @@ func (j *jepsenCmd) Run(c *console) error {
 			failed++
 		}
 	}
-	if failed > 0 {
+	missing := unmade(runs, done)
+	if len(missing) > 0 {
+		fmt.Fprintf(c.err, "there was no time for %s\n", strings.Join(missing, " "))
+	}
+	switch {
+	case failed > 0:
 		return fmt.Errorf("%d of %d runs found a violation; the reports are in %s", failed, done, j.Out)
+	case done == 0:
+		return fmt.Errorf("no run fits into %v", j.For)
+	case j.Matrix == campaign.Quick && done < len(runs):
+		return fmt.Errorf("only %d of %d runs were made in %v: give --for more", done, len(runs), j.For)
 	}
 	fmt.Fprintf(c.err, "%d runs, no violation; the reports are in %s\n", done, j.Out)
 	return nil
+}
+
+// unmade returns the workloads of which there was no run at all.
+func unmade(runs []campaign.Options, done int) (names []string) {
+	seen := map[string]bool{}
+	for i := range runs {
+		if name := runs[i].Workload; !seen[name] {
+			seen[name] = true
+			if i >= done {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 func (j *jepsenCmd) target() (campaign.Target, error) {
 	switch {
 	case j.Target == "zookeeper":
 		return campaign.ZooKeeper(j.ZooKeeper), nil
-	case strings.Contains(j.Target, ":"):
+	case j.running():
 		t := campaign.Running(strings.Split(j.Target, ","))
 		t.Break, t.Heal = j.Break, j.Heal
 		return t, nil
@@ -166,13 +205,19 @@ func (j *jepsenCmd) runs(seed uint64) []campaign.Options {
 		Strict: j.Strict, Keep: j.Keep, Search: j.Search,
 	}
 	if j.Matrix != "" {
-		return campaign.Matrix(j.Matrix, base, seed, j.For)
+		all := campaign.Matrix(j.Matrix, base, seed, j.For)
+		for i := range all {
+			if j.running() {
+				all[i].Nemesis = nil // whatever is done to them, --break does
+			}
+		}
+		return all
 	}
 	workloads, faults := j.Workload, j.Nemesis
 	if len(workloads) == 0 {
 		workloads = defaultWorkload
 	}
-	if len(faults) == 0 {
+	if len(faults) == 0 && !j.running() {
 		faults = defaultNemesis
 	}
 	base.Nemesis = slices.DeleteFunc(slices.Clone(faults), func(name string) bool { return name == noneOfThem })

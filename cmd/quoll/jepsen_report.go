@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,19 +79,39 @@ func write(name string, run *report.Run, as func(io.Writer, *report.Run) error) 
 // again is the command that does a run again.
 func (j *jepsenCmd) again(res *campaign.Result) string {
 	o := &res.Options
-	args := []string{
-		"quoll jepsen --target", j.Target, "--servers", fmt.Sprint(o.Servers), "--workload", o.Workload, "--nemesis", strings.Join(o.Nemesis, ","),
-		"--for", o.For.String(), "--rate", fmt.Sprintf("%.0f", o.Rate), "--clients", fmt.Sprint(o.Clients), "--session", o.Session.String(),
-		"--network", o.Network, "--seed", fmt.Sprint(o.Seed),
+	faults := noneOfThem
+	if len(o.Nemesis) > 0 {
+		faults = strings.Join(o.Nemesis, ",")
 	}
-	if len(o.Nemesis) == 0 {
-		args[7] = noneOfThem
+	args := []string{"quoll", "jepsen", "--target", j.Target}
+	if !j.running() {
+		args = append(args, "--servers", fmt.Sprint(o.Servers), "--nemesis", faults, "--network", o.Network)
 	}
-	if j.ZooKeeper != "" {
-		args = append(args, "--zookeeper", j.ZooKeeper)
+	args = append(args, "--workload", o.Workload, "--for", o.For.String(), "--rate", strconv.FormatFloat(o.Rate, 'f', -1, 64),
+		"--clients", fmt.Sprint(o.Clients), "--session", o.Session.String(), "--seed", fmt.Sprint(o.Seed), "--search", o.Search.String())
+	for _, given := range []struct{ flag, value string }{
+		{"--binary", j.Binary}, {"--zookeeper", j.ZooKeeper}, {"--break", j.Break}, {"--heal", j.Heal},
+	} {
+		if given.value != "" {
+			args = append(args, given.flag, given.value)
+		}
 	}
 	if o.Strict {
 		args = append(args, "--strict")
 	}
+	for i := range args {
+		args[i] = quoted(args[i])
+	}
 	return strings.Join(args, " ")
+}
+
+// quoted is a word as a shell takes it for itself.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./,:=+@%", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -103,6 +103,12 @@ func Run(ctx context.Context, opts Options, progress func(driver.Progress, []nem
 	if opts.Search == 0 {
 		opts.Search = DefaultSearch
 	}
+	if opts.Target.Addresses != nil {
+		if len(opts.Nemesis) > 0 {
+			return nil, errors.New("campaign: servers that run already are broken by commands of their own, not by " + strings.Join(opts.Nemesis, ", "))
+		}
+		opts.Servers = len(opts.Target.Addresses)
+	}
 	b := &bench{Options: opts, res: &Result{Options: opts}}
 	err := b.run(ctx, progress)
 	failed := err != nil || !b.res.OK()

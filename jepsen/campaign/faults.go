@@ -1,10 +1,12 @@
 package campaign
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
 	"slices"
+	"sync"
 	"time"
 
 	"quoll/jepsen/nemesis"
@@ -30,7 +32,7 @@ const All = "all"
 // kind that is asked for by name must be possible.
 func (b *bench) nemesis() (*breaker, error) {
 	if b.cluster == nil {
-		return &breaker{command: &commands{start: b.Target.Break, stop: b.Target.Heal}}, nil
+		return &breaker{command: &commands{start: b.Target.Break, stop: b.Target.Heal, patience: commandPatience, every: commandPause}}, nil
 	}
 	opts := nemesis.Options{
 		Seed: b.Seed, Network: b.network, Every: 2 * time.Second, Hold: max(3*time.Second, b.Session),
@@ -91,50 +93,63 @@ func (b *bench) breakThings(ctx context.Context, x *breaker) error {
 // it. It is asked for its faults while it runs.
 type commands struct {
 	start, stop string
-	done        chan nemesis.Fault
-	all         []nemesis.Fault
+	patience    time.Duration // for one command
+	every       time.Duration
+
+	mu  sync.Mutex
+	all []nemesis.Fault
 }
 
 func (c *commands) faults() []nemesis.Fault {
-	for {
-		select {
-		case f := <-c.done:
-			c.all = append(c.all, f)
-		default:
-			return c.all
-		}
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
 }
 
-const commandPause = 4 * time.Second
+const (
+	commandPause    = 4 * time.Second
+	commandPatience = 30 * time.Second
+)
 
+// run fails when what heals does not: nobody else can.
 func (c *commands) run(ctx context.Context) error {
-	c.done = make(chan nemesis.Fault, 10_000)
-	for c.start != "" {
-		if !pause(ctx, commandPause) {
-			break
-		}
+	for c.start != "" && pause(ctx, c.every) {
 		f := nemesis.Fault{Kind: "command", Detail: c.start, From: time.Now()}
-		if out, err := shell(c.start); err != nil {
-			f.Err = err.Error() + ": " + out
+		c.mu.Lock()
+		c.all = append(c.all, f)
+		c.mu.Unlock()
+		if err := c.shell(c.start); err != nil {
+			f.Err = err.Error() // it may have broken something all the same
 		}
-		pause(ctx, commandPause)
-		if out, err := shell(c.stop); err != nil {
-			return &exec.Error{Name: c.stop + ": " + out, Err: err}
-		}
+		pause(ctx, c.every)
+		err := c.shell(c.stop)
 		f.To = time.Now()
-		c.done <- f
+		c.mu.Lock()
+		c.all[len(c.all)-1] = f
+		c.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	<-ctx.Done()
 	return nil
 }
 
-func shell(command string) (string, error) {
-	if command == "" {
-		return "", nil
+// shell has a command done. It is not ended with the run, but when it takes too long: what it left half done would
+// be nobody's fault.
+func (c *commands) shell(command string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.WaitDelay = time.Second // something of it may hold its output open
+	out, err := cmd.CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%q took longer than %v", command, c.patience)
+	case err != nil:
+		return fmt.Errorf("%q: %w: %s", command, err, bytes.TrimSpace(out))
 	}
-	out, err := exec.Command("sh", "-c", command).CombinedOutput()
-	return string(out), err
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

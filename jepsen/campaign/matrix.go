@@ -30,6 +30,9 @@ const (
 	fullRun  = 60 * time.Second
 )
 
+// QuickLength is how long clients work in all runs of the short matrix together.
+func QuickLength() time.Duration { return time.Duration(len(quick)) * quickRun }
+
 // Matrix returns the runs of a matrix, base being what they have in common. A full one goes on until the
 // time is over: every workload in turn, under all faults at once and under a few that are drawn, with
 // three servers and with five.
