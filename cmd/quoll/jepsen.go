@@ -31,6 +31,7 @@ type jepsenCmd struct {
 	For      time.Duration `default:"30s" help:"How long a run lasts; with --matrix, how long all of them may."`
 	Rate     float64       `default:"300" help:"Requests per second of all clients together; 0: as fast as the workload thinks."`
 	Clients  int           `default:"10" help:"How many clients there are."`
+	Pipeline int           `default:"8" help:"How many requests of a client may be open at once."`
 	Session  time.Duration `default:"4s" help:"Timeout that sessions ask for."`
 	Seed     string        `default:"random" placeholder:"N" help:"Decides the workload and the faults; random: one that is drawn and printed."`
 	Network  string        `enum:"auto,namespaces,proxies,none" default:"auto" help:"What lies between the servers."`
@@ -66,8 +67,8 @@ func (j *jepsenCmd) Validate() error {
 		}
 	}
 	switch {
-	case j.For <= 0 || j.Rate < 0 || j.Clients < 1 || j.Session <= 0 || j.Servers < 1 || j.Search <= 0:
-		return errors.New("--for, --clients, --session, --servers and --search: want positive numbers")
+	case j.For <= 0 || j.Rate < 0 || j.Clients < 1 || j.Pipeline < 1 || j.Session <= 0 || j.Servers < 1 || j.Search <= 0:
+		return errors.New("--for, --clients, --pipeline, --session, --servers and --search: want positive numbers")
 	case j.Target == "zookeeper" && j.ZooKeeper == "":
 		return errors.New("--target zookeeper: say with --zookeeper where its jars are; `make build/zookeeper` fetches them")
 	case (j.Break != "" || j.Heal != "") && !j.running():
@@ -201,7 +202,7 @@ func (j *jepsenCmd) target() (campaign.Target, error) {
 // runs are what the options ask for.
 func (j *jepsenCmd) runs(seed uint64) []campaign.Options {
 	base := campaign.Options{
-		Servers: j.Servers, For: j.For, Rate: j.Rate, Clients: j.Clients, Session: j.Session, Network: j.Network,
+		Servers: j.Servers, For: j.For, Rate: j.Rate, Clients: j.Clients, Pipeline: j.Pipeline, Session: j.Session, Network: j.Network,
 		Strict: j.Strict, Keep: j.Keep, Search: j.Search,
 	}
 	if j.Matrix != "" {

@@ -48,9 +48,9 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 		return json.NewEncoder(c.out).Encode(run)
 	}
 	f := res.Figures
-	fmt.Fprintf(c.out, "%s %s, %s: %d requests, %.0f a second, p50 %.1f ms, p99 %.1f ms, longest gap %.2f s, of writes %.2f s, %d unknown, %d faults\n",
+	fmt.Fprintf(c.out, "%s %s, %s: %d requests, %.0f a second, p50 %.1f ms, p99 %.1f ms, longest gap %.2f s, of writes %.2f s, %d unknown, %d late, %d not sent, %d faults\n",
 		res.Options.Target.Name, res.Version, res.Options.Workload, f.Asked, f.PerSec, float64(f.P50)/1e3, float64(f.P99)/1e3,
-		float64(f.Gap)/1e6, float64(f.WriteGap)/1e6, f.Errors["unknown"], len(res.Faults))
+		float64(f.Gap)/1e6, float64(f.WriteGap)/1e6, f.Errors["unknown"], f.Late, f.Unsent, len(res.Faults))
 	for _, kind := range res.NeverDone() {
 		fmt.Fprintf(c.out, "  never done: %s\n", kind)
 	}
@@ -88,7 +88,7 @@ func (j *jepsenCmd) again(res *campaign.Result) string {
 		args = append(args, "--servers", fmt.Sprint(o.Servers), "--nemesis", faults, "--network", o.Network)
 	}
 	args = append(args, "--workload", o.Workload, "--for", o.For.String(), "--rate", strconv.FormatFloat(o.Rate, 'f', -1, 64),
-		"--clients", fmt.Sprint(o.Clients), "--session", o.Session.String(), "--seed", fmt.Sprint(o.Seed), "--search", o.Search.String())
+		"--clients", fmt.Sprint(o.Clients), "--pipeline", fmt.Sprint(o.Pipeline), "--session", o.Session.String(), "--seed", fmt.Sprint(o.Seed), "--search", o.Search.String())
 	for _, given := range []struct{ flag, value string }{
 		{"--binary", j.Binary}, {"--zookeeper", j.ZooKeeper}, {"--break", j.Break}, {"--heal", j.Heal},
 	} {

@@ -87,7 +87,7 @@ func TestAgain(t *testing.T) {
 	for _, args := range [][]string{
 		{"--binary", "/tmp/my quoll", "--rate", "123.456", "--strict", "--search", "7s", "--network", "proxies", "--servers", "5", "--nemesis", "kill,wipe"},
 		{"--target", "h1:1,h2:2,h3:3", "--break", "ssh h1 'kill -9 $(pidof x)'", "--heal", `echo "up" | tee`, "--for", "90s", "--clients", "3"},
-		{"--nemesis", "none", "--session", "2500ms", "--rate", "0"},
+		{"--nemesis", "none", "--session", "2500ms", "--rate", "0", "--pipeline", "1"},
 	} {
 		parse := func(args []string) (*jepsenCmd, campaign.Options) {
 			var c cli

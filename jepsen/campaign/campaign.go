@@ -30,6 +30,7 @@ type Options struct {
 	For      time.Duration
 	Rate     float64 // requests per second in all; 0: as fast as the workload thinks
 	Clients  int
+	Pipeline int // requests of a client that may be open; 0: the driver's own
 	Session  time.Duration
 	Network  string // NetworkAuto and so on
 	Strict   bool   // plain reads are judged as if they were linearizable
@@ -129,7 +130,7 @@ func (b *bench) run(ctx context.Context, progress func(driver.Progress, []nemesi
 		return err
 	}
 	r, err := driver.Start(ctx, driver.Options{
-		Servers: servers, Workload: b.Workload, Clients: b.Clients, Rate: b.Rate, Session: b.Session, For: b.For, Seed: b.Seed,
+		Servers: servers, Workload: b.Workload, Clients: b.Clients, Pipeline: b.Pipeline, Rate: b.Rate, Session: b.Session, For: b.For, Seed: b.Seed,
 	})
 	if err != nil {
 		return err
@@ -174,7 +175,7 @@ func (b *bench) run(ctx context.Context, progress func(driver.Progress, []nemesi
 		return err
 	}
 	b.res.Outcome, b.res.Faults = r.Outcome(), n.faultsSoFar()
-	b.res.Figures = driver.Measure(b.res.Outcome.History, b.For.Microseconds())
+	b.res.Figures = driver.Measure(b.res.Outcome, b.For.Microseconds())
 	b.judge()
 	b.readLogs()
 	return nil

@@ -26,7 +26,9 @@ type client struct {
 	gen  workload.Client
 	rnd  *rand.Rand // of the workload
 	luck *rand.Rand // of the goroutine: servers and pauses
-	done sync.WaitGroup
+	// arrivals decides when requests are due, whatever becomes of them.
+	arrivals *rand.Rand
+	done     sync.WaitGroup
 
 	// The session.
 	session  zab.SessionID
@@ -46,15 +48,16 @@ type client struct {
 	changed chan struct{} // something above has: has room for one
 
 	spoke   time.Time // the goroutine's own
-	due     time.Time // when the next request leaves
-	planned bool      // due is set
+	due     time.Time // when the next request is due, or the last one was
+	planned bool      // it is the next one
 	over    bool      // the workload has done its share
 }
 
 func newClient(r *Run, id int, gen workload.Client) *client {
 	return &client{
-		r: r, id: id, gen: gen, nextXid: 1, changed: make(chan struct{}, 1),
-		rnd: rand.New(rand.NewPCG(r.opts.Seed, uint64(100+id))), luck: rand.New(rand.NewPCG(r.opts.Seed, uint64(1_000_000+id))),
+		r: r, id: id, gen: gen, nextXid: 1, changed: make(chan struct{}, 1), due: r.began,
+		arrivals: rand.New(rand.NewPCG(r.opts.Seed, uint64(2_000_000+id))),
+		rnd:      rand.New(rand.NewPCG(r.opts.Seed, uint64(100+id))), luck: rand.New(rand.NewPCG(r.opts.Seed, uint64(1_000_000+id))),
 	}
 }
 
@@ -80,6 +83,22 @@ func (c *client) live(ctx context.Context) {
 		}
 	}
 	c.hangUp(context.Cause(ctx))
+	c.leave(end)
+}
+
+// leave counts what was due before the end and never left.
+func (c *client) leave(end time.Time) {
+	if c.r.opts.Rate == 0 || c.over {
+		return
+	}
+	n := 0
+	for c.plan(); c.due.Before(end); c.plan() {
+		n++
+		c.planned = false
+	}
+	c.r.mu.Lock()
+	c.r.unsent += n
+	c.r.mu.Unlock()
 }
 
 // waiting reports whether some request has no answer yet.
@@ -166,7 +185,7 @@ func (c *client) serve(ctx context.Context, end time.Time) {
 	seen := c.seen
 	c.r.mu.Unlock()
 	if !again.Empty() {
-		c.ask(again.Again(seen))
+		c.ask(again.Again(seen), time.Time{})
 	}
 	for ctx.Err() == nil {
 		wake := c.next(end)
@@ -202,9 +221,7 @@ func (c *client) next(end time.Time) time.Time {
 		ping = now.Add(c.patience / 3)
 	}
 	for now.Before(end) && !c.over {
-		if !c.planned {
-			c.plan(now)
-		}
+		c.plan()
 		if now.Before(c.due) {
 			return earlier(ping, c.due)
 		}
@@ -225,16 +242,17 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// plan decides when the next request leaves. An open load does not wait for answers: the next
-// request follows the time at which the last one was due.
-func (c *client) plan(now time.Time) {
+// plan decides when the next request is due, unless that is decided. An open load waits for nobody: the next
+// request follows the time at which the last one was due, however late that one left. Whatever was held up
+// leaves as soon as it can, and its time counts from when it was due.
+func (c *client) plan() {
+	if c.planned {
+		return
+	}
 	c.planned = true
 	if c.r.opts.Rate > 0 {
-		if c.due.Before(now.Add(-time.Second)) {
-			c.due = now // it was away: what it has missed is not made up for
-		}
 		mean := float64(c.r.opts.Clients) / c.r.opts.Rate
-		c.due = c.due.Add(time.Duration(c.luck.ExpFloat64() * mean * float64(time.Second)))
+		c.due = c.due.Add(time.Duration(c.arrivals.ExpFloat64() * mean * float64(time.Second)))
 	}
 }
 
@@ -242,11 +260,7 @@ func (c *client) plan(now time.Time) {
 func (c *client) room() bool {
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
-	if len(c.open) < c.r.opts.Pipeline {
-		return true
-	}
-	c.r.held++
-	return false
+	return len(c.open) < c.r.opts.Pipeline
 }
 
 // request sends the workload's next operation, unless it wants to think first.
@@ -262,12 +276,19 @@ func (c *client) request() bool {
 		time.Sleep(time.Duration(pause) * time.Microsecond) // its own thinking: nothing is due meanwhile
 	}
 	c.planned = false
-	c.ask(op)
+	due := time.Time{}
+	if c.r.opts.Rate > 0 {
+		due = c.due
+	}
+	c.ask(op, due)
 	return true
 }
 
-// ask sends an operation and records it, in one order with all others.
-func (c *client) ask(op history.Op) {
+// lateness is what the timers and processors of a busy machine may add to the time at which a request leaves.
+const lateness = 20 * time.Millisecond
+
+// ask sends an operation and records it, in one order with all others. A due of zero is now.
+func (c *client) ask(op history.Op, due time.Time) {
 	c.r.mu.Lock()
 	xid := c.nextXid
 	c.nextXid++
@@ -275,6 +296,12 @@ func (c *client) ask(op history.Op) {
 		Client: c.id, Conn: c.number, Session: c.session, Server: c.r.record.Conns[c.number].Server, Xid: xid, Op: op,
 	})
 	c.open = append(c.open, n)
+	if !due.IsZero() {
+		c.r.due[n] = due.Sub(c.r.began).Microseconds()
+		if time.Since(due) > lateness {
+			c.r.late++
+		}
+	}
 	c.r.mu.Unlock()
 	c.write(wire.AppendRequest(nil, xid, op.Kind, func(b []byte) []byte { return history.AppendBody(b, &op) }))
 }

@@ -7,8 +7,9 @@
 //
 // What must hold: an operation whose answer did not come is recorded as unknown, never as failed; the
 // moments of a history are in the order in which things happened in this process; no request is
-// sent twice. Load is open: with a rate, requests leave when they are due, whether or not earlier
-// ones were answered, as far as the pipeline of a client allows; what it does not allow is counted.
+// sent twice. Load is open: with a rate, requests are due at times that no answer changes. One that cannot
+// leave then, because the pipeline of its client is full or there is no connection, leaves as soon as it can, and its
+// latency counts from when it was due; one that never leaves is counted.
 //
 // It knows servers by their addresses only, so it tests any that speaks ZooKeeper's protocol.
 package driver

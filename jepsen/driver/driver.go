@@ -39,7 +39,9 @@ type Outcome struct {
 	History *history.History
 	Began   time.Time // the wall clock at moment 0
 	Faults  []Fault
-	Held    int // requests that were due and had to wait for room in a pipeline
+	Due     map[int]int64 // when operations were due, in µs, that left later: by index in History.Ops
+	Late    int           // requests that left late: the pipeline was full, or there was no connection
+	Unsent  int           // requests that were due and never left
 }
 
 // Progress is how far a run has come.
@@ -59,7 +61,9 @@ type Run struct {
 	mu      sync.Mutex
 	record  history.Recorder
 	faults  []Fault
-	held    int
+	due     map[int]int64
+	late    int
+	unsent  int
 	clients []*client
 
 	ok, failed, unknown int
@@ -82,7 +86,7 @@ func Start(ctx context.Context, opts Options) (*Run, error) {
 	if len(opts.Servers) == 0 || opts.Clients < 1 || opts.For <= 0 {
 		return nil, errors.New("driver: want servers, clients and a time")
 	}
-	r := &Run{opts: opts, began: time.Now()}
+	r := &Run{opts: opts, began: time.Now(), due: map[int]int64{}}
 	r.record.Now = func() int64 { return time.Since(r.began).Microseconds() }
 	const endless = 1 << 40 // operations: the time ends a run
 	gens := workload.Sized(opts.Workload, opts.Clients, endless, rand.New(rand.NewPCG(opts.Seed, 7)))
@@ -109,7 +113,7 @@ func (r *Run) Outcome() *Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.record.End = r.record.Moment()
-	return &Outcome{History: &r.record.History, Began: r.began, Faults: r.faults, Held: r.held}
+	return &Outcome{History: &r.record.History, Began: r.began, Faults: r.faults, Due: r.due, Late: r.late, Unsent: r.unsent}
 }
 
 // Progress tells how far the run is.

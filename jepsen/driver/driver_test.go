@@ -115,7 +115,7 @@ func TestSilence(t *testing.T) {
 		return replyFrame(h.Xid, n, wire.NoNode, nil), true
 	}), time.Second)
 	require.Empty(t, out.Faults)
-	f := Measure(out.History, time.Second.Microseconds())
+	f := Measure(out, time.Second.Microseconds())
 	require.Positive(t, f.Errors["unknown"])
 	require.Greater(t, f.Errors["NoNode"], 20)
 	require.Zero(t, f.OK)
@@ -124,6 +124,39 @@ func TestSilence(t *testing.T) {
 	for i := range out.History.Conns {
 		require.False(t, out.History.Conns[i].Closed.IsZero(), "nothing is left open")
 	}
+}
+
+// The rate is that of the requests and not of the answers: what a stall held up leaves later, its time counts from
+// when it was due, and what never left is counted.
+func TestOpenLoop(t *testing.T) {
+	const rate, length, stall = 400, 2 * time.Second, 600 * time.Millisecond
+	begin := time.Now()
+	answer := func(h wire.RequestHeader) ([]byte, bool) {
+		if since := time.Since(begin); since > 500*time.Millisecond && since < 500*time.Millisecond+stall {
+			time.Sleep(500*time.Millisecond + stall - since)
+		}
+		return replyFrame(h.Xid, int64(h.Xid), wire.NoNode, nil), true
+	}
+	run := func(pipeline int, address string) *Outcome {
+		begin = time.Now()
+		r, err := Start(t.Context(), Options{Servers: []string{address}, Workload: "register", Clients: 2, Rate: rate, Pipeline: pipeline, For: length, Seed: 3})
+		require.NoError(t, err)
+		r.Wait()
+		return r.Outcome()
+	}
+	out := run(2, liar(t, answer))
+	f := Measure(out, length.Microseconds())
+	require.InDelta(t, rate*length.Seconds(), f.Asked+f.Unsent, 150, "what was due does not depend on the server")
+	require.InDelta(t, f.Asked, f.Asked+f.Unsent, 40, "it is made up for")
+	require.Greater(t, f.Late, 100, "what was due while it stood still was held up")
+	require.Less(t, f.Late, f.Asked*3/4)
+	require.Greater(t, f.P99, (stall / 2).Microseconds(), "and has waited from when it was due")
+
+	begin = time.Now()
+	silent := run(3, liar(t, func(wire.RequestHeader) ([]byte, bool) { time.Sleep(time.Minute); return nil, false }))
+	require.InDelta(t, len(silent.History.Ops)+silent.Unsent, f.Asked+f.Unsent, 1, "nor on its answers")
+	require.LessOrEqual(t, len(silent.History.Ops), 2*3*4, "no more are open than the pipeline takes")
+	require.Greater(t, silent.Unsent, 700)
 }
 
 // A frame is as long as it says, within reason.
@@ -152,11 +185,12 @@ func TestMeasure(t *testing.T) {
 		op(1_100_000, 0, wire.OpCreate, wire.OK),
 		op(5_000_000, 5_100_000, wire.OpCreate, wire.OK), // too late
 	}}
-	f := Measure(h, 4_000_000)
+	f := Measure(&Outcome{History: h, Due: map[int]int64{1: 190_000}, Late: 3, Unsent: 2}, 4_000_000)
+	require.Equal(t, []int{3, 2}, []int{f.Late, f.Unsent})
 	require.Equal(t, 5, f.Asked)
 	require.Equal(t, 3, f.OK)
 	require.Equal(t, map[string]int{"NoNode": 1, "unknown": 1}, f.Errors)
-	require.Equal(t, Second{OK: 2, P50: 30_000, P99: 30_000}, f.Seconds[0])
+	require.Equal(t, Second{OK: 2, P50: 40_000, P99: 40_000}, f.Seconds[0])
 	require.Equal(t, Second{Failed: 1, Unknown: 1, P50: 10_000, P99: 10_000}, f.Seconds[1])
 	require.EqualValues(t, 1_600_000, f.Max)
 	require.EqualValues(t, []int64{2_270_000, 230_000}, []int64{f.Gap, f.GapAt})

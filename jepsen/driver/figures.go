@@ -3,7 +3,6 @@ package driver
 import (
 	"slices"
 
-	"quoll/jepsen/history"
 	"quoll/transport/wire"
 )
 
@@ -21,6 +20,8 @@ type Figures struct {
 	Seconds []Second       `json:"seconds"`
 	Asked   int            `json:"asked"`
 	OK      int            `json:"ok"`
+	Late    int            `json:"late"`   // requests that left late
+	Unsent  int            `json:"unsent"` // and that were due and never left
 	Errors  map[string]int `json:"errors"` // by name of the code; "unknown" is no answer
 	PerSec  float64        `json:"ok_per_second"`
 	P50     int64          `json:"p50_us"`
@@ -34,9 +35,11 @@ type Figures struct {
 	WriteAt  int64 `json:"write_gap_at_us"`
 }
 
-// Measure computes the figures of a history, of what was asked for before a moment in µs.
-func Measure(h *history.History, until int64) *Figures {
-	f := &Figures{Errors: map[string]int{}, Seconds: make([]Second, until/1e6+1)}
+// Measure computes the figures of a run, of what was asked for before a moment in µs. How long a request took
+// counts from when it was due: what had to wait before it could leave had to wait for the service.
+func Measure(out *Outcome, until int64) *Figures {
+	h := out.History
+	f := &Figures{Late: out.Late, Unsent: out.Unsent, Errors: map[string]int{}, Seconds: make([]Second, until/1e6+1)}
 	var took []int64
 	within := make([][]int64, len(f.Seconds))
 	acks, writes := []int64{0}, []int64{0}
@@ -54,6 +57,9 @@ func Measure(h *history.History, until int64) *Figures {
 		at := min(o.Return.At, until)
 		second := &f.Seconds[at/1e6]
 		us := o.Return.At - o.Call.At
+		if due, ok := out.Due[i]; ok {
+			us = o.Return.At - due
+		}
 		took = append(took, us)
 		within[at/1e6] = append(within[at/1e6], us)
 		if o.Result.Code != wire.OK {

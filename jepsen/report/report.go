@@ -68,7 +68,8 @@ type Figures struct {
 	WriteGap float64        `json:"longest_write_gap_ms"`
 	WriteAt  float64        `json:"longest_write_gap_at_s"`
 	Errors   map[string]int `json:"errors"`
-	Held     int            `json:"held_back"` // requests that were due while a client's pipeline was full
+	Late     int            `json:"late"`   // requests that left late: a pipeline was full, or there was no connection
+	Unsent   int            `json:"unsent"` // requests that were due and never left
 }
 
 // Second is what came back in one second; times are in milliseconds.
