@@ -17,6 +17,7 @@ import (
 	"quoll/jepsen/driver"
 	"quoll/jepsen/nemesis"
 	"quoll/jepsen/network"
+	"quoll/jepsen/workload"
 )
 
 // Options say what to test, and how.
@@ -130,7 +131,7 @@ func (b *bench) run(ctx context.Context, progress func(driver.Progress, []nemesi
 		return err
 	}
 	r, err := driver.Start(ctx, driver.Options{
-		Servers: servers, Workload: b.Workload, Clients: b.Clients, Pipeline: b.Pipeline, Rate: b.Rate, Session: b.Session, For: b.For, Seed: b.Seed,
+		Servers: servers, Workload: b.Workload, Clients: b.Clients, Absent: b.absent(), Pipeline: b.Pipeline, Rate: b.Rate, Session: b.Session, For: b.For, Seed: b.Seed,
 	})
 	if err != nil {
 		return err
@@ -179,6 +180,14 @@ func (b *bench) run(ctx context.Context, progress func(driver.Progress, []nemesi
 	b.judge()
 	b.readLogs()
 	return nil
+}
+
+// absent is how many clients let their sessions expire: one in five, where a workload is about that.
+func (b *bench) absent() int {
+	if !workload.Mortal(b.Workload) || b.Clients < 2 {
+		return 0
+	}
+	return max(1, b.Clients/5)
 }
 
 // start makes the ensemble and waits until it serves; it returns where clients connect.

@@ -15,10 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quoll/jepsen/campaign"
+	"quoll/jepsen/check"
 	"quoll/jepsen/driver"
+	"quoll/jepsen/history"
 	"quoll/jepsen/nemesis"
 	"quoll/jepsen/report"
 	"quoll/jepsen/workload"
+	"quoll/transport/wire"
 )
 
 func quollBinary(t *testing.T) string {
@@ -126,6 +129,25 @@ func TestNeverDone(t *testing.T) {
 		{Kind: "kill"}, {Kind: "wipe", Err: "late", Failed: false}, {Kind: "kill", Err: "gone", Failed: true},
 	}}
 	require.Equal(t, []string{"clock: not drawn in this time", "flip-snapshot: tried 2 times, there is no snapshot.*"}, r.NeverDone())
+}
+
+// Two leaders at once are seen at the fence of an election.
+func TestElectionIsJudged(t *testing.T) {
+	var r history.Recorder
+	r.Now = func() int64 { return 0 }
+	conn := r.Dial(history.Conn{Client: 0, Server: 1})
+	r.Join(conn, 5, 4000)
+	for i, data := range []string{"4294967301 c0.1", "4294967310 c1.1", "4294967301 c0.2"} {
+		n := r.Call(history.Operation{
+			Conn: conn, Session: 5, Server: 1, Xid: campaign.Xid(i + 1),
+			Op: history.Op{Kind: wire.OpSetData, Path: "/election/fence", Data: []byte(data), Version: int32(i)},
+		})
+		r.Return(n, int64(20+i), history.Result{Stat: wire.Stat{Czxid: 4, Version: int32(i + 1)}})
+	}
+	r.End = r.Moment()
+	v := check.Locks(&r.History)
+	require.Len(t, v, 1)
+	require.Contains(t, v[0].Text, "passed the fence for holder 4294967301")
 }
 
 // A matrix has every workload, and as many runs as there is time for.

@@ -5,6 +5,9 @@ import "quoll/zab"
 // SnapCount is what a seed draws.
 var SnapCount = snapCount
 
+// Xid is the type of a request's number.
+type Xid = zab.Xid
+
 // Config returns the lines that every server gets.
 func Config(opts Options) []string { return (&bench{Options: opts}).config() }
 

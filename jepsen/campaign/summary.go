@@ -81,7 +81,7 @@ func (r *Result) figures(out *report.Run) {
 	f := r.Figures
 	ms := func(us int64) float64 { return float64(us) / 1e3 }
 	out.Figures = report.Figures{
-		Asked: f.Asked, OK: f.OK, PerSec: f.PerSec, P50: ms(f.P50), P99: ms(f.P99), Max: ms(f.Max), Errors: f.Errors, Late: f.Late, Unsent: f.Unsent,
+		Asked: f.Asked, OK: f.OK, PerSec: f.PerSec, P50: ms(f.P50), P99: ms(f.P99), Max: ms(f.Max), Errors: f.Errors, Opened: f.Opened, Expired: f.Expired, Late: f.Late, Unsent: f.Unsent,
 		Gap: ms(f.Gap), GapAt: float64(f.GapAt) / 1e6, WriteGap: ms(f.WriteGap), WriteAt: float64(f.WriteAt) / 1e6,
 	}
 	for _, s := range f.Seconds {

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -47,10 +48,57 @@ type client struct {
 	heard   time.Time
 	changed chan struct{} // something above has: has room for one
 
-	spoke   time.Time // the goroutine's own
+	timeout time.Duration // of the session; from here on the goroutine's own
+	spoke   time.Time
 	due     time.Time // when the next request is due, or the last one was
 	planned bool      // it is the next one
 	over    bool      // the workload has done its share
+	absent  absence
+}
+
+// absence is when a client falls silent; the goroutine's own.
+type absence struct {
+	wanted bool
+	next   time.Time // zero: not decided
+	back   time.Time // zero: it is there
+}
+
+// wish is the timeout that a client asks for. One that will be absent asks for a short one: each new leader starts the
+// time of all sessions anew, and with long ones there would be hardly an expiry under faults.
+func (c *client) wish() time.Duration {
+	if c.absent.wanted {
+		return c.r.opts.Session / 4
+	}
+	return c.r.opts.Session
+}
+
+// goesAway reports whether a client is to fall silent now. It stays away for longer than its session lasts, by its
+// server's clock and by its own.
+func (c *client) goesAway(now time.Time) bool {
+	a := &c.absent
+	if !a.wanted || c.timeout == 0 {
+		return false
+	}
+	if a.next.IsZero() {
+		a.next = now.Add(c.timeout/4 + time.Duration(c.luck.Int64N(int64(c.timeout))))
+	}
+	if now.Before(a.next) {
+		return false
+	}
+	a.next, a.back = time.Time{}, now.Add(c.timeout*5/4+time.Duration(c.luck.Int64N(int64(c.timeout/2))))
+	return true
+}
+
+// stayAway waits until an absent client comes back. What it would have asked for meanwhile it was not going to.
+func (c *client) stayAway(ctx context.Context) {
+	if c.absent.back.IsZero() {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(c.absent.back)):
+	}
+	c.due, c.planned, c.absent.back = time.Now(), false, time.Time{}
 }
 
 func newClient(r *Run, id int, gen workload.Client) *client {
@@ -76,6 +124,7 @@ func (c *client) live(ctx context.Context) {
 	for ctx.Err() == nil && (time.Now().Before(end) || c.waiting()) {
 		if err := c.connect(ctx); err == nil {
 			c.serve(ctx, end)
+			c.stayAway(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -116,7 +165,7 @@ func (c *client) connect(ctx context.Context) error {
 	c.r.mu.Lock()
 	c.number = c.r.record.Dial(history.Conn{Client: c.id, Server: zab.ServerID(i + 1), Asked: c.session, SeenZxid: c.seen})
 	req := wire.ConnectRequest{
-		LastZxidSeen: c.seen, TimeoutMs: int32(c.r.opts.Session.Milliseconds()), SessionID: c.session, Password: c.password, HasReadOnly: true,
+		LastZxidSeen: c.seen, TimeoutMs: int32(c.wish().Milliseconds()), SessionID: c.session, Password: c.password, HasReadOnly: true,
 	}
 	c.r.mu.Unlock()
 	nc, err := c.r.opts.Dialer.DialContext(dialing, "tcp", c.r.opts.Servers[i])
@@ -138,7 +187,10 @@ func (c *client) connect(ctx context.Context) error {
 	return err
 }
 
-var errOver = errors.New("the session is over")
+var (
+	errOver = errors.New("the session is over")
+	errLeft = errors.New("the client went away")
+)
 
 // greet asks for the session and takes the answer.
 func (c *client) greet(nc net.Conn, req *wire.ConnectRequest) error {
@@ -181,6 +233,7 @@ func (c *client) serve(ctx context.Context, end time.Time) {
 	}()
 	c.spoke = time.Now()
 	c.r.mu.Lock()
+	c.timeout = c.patience
 	again := c.watches
 	seen := c.seen
 	c.r.mu.Unlock()
@@ -194,11 +247,11 @@ func (c *client) serve(ctx context.Context, end time.Time) {
 		case <-time.After(time.Until(wake)):
 		case <-c.changed:
 		}
-		if c.ended() || time.Now().After(end) && !c.waiting() {
+		if c.ended() || c.goesAway(time.Now()) || time.Now().After(end) && !c.waiting() {
 			break
 		}
 	}
-	c.hangUp(context.Cause(ctx))
+	c.hangUp(cmp.Or(context.Cause(ctx), errLeft)) // what comes from now on, nobody waits for
 	<-gone
 }
 
@@ -215,10 +268,10 @@ func (c *client) ended() bool {
 // next sends what is due and returns when to look again.
 func (c *client) next(end time.Time) time.Time {
 	now := time.Now()
-	ping := c.spoke.Add(c.patience / 3)
+	ping := c.spoke.Add(c.timeout / 3)
 	if !now.Before(ping) {
 		c.write(wire.AppendRequest(nil, wire.XidPing, wire.OpPing, nil))
-		ping = now.Add(c.patience / 3)
+		ping = now.Add(c.timeout / 3)
 	}
 	for now.Before(end) && !c.over {
 		c.plan()
@@ -309,7 +362,7 @@ func (c *client) ask(op history.Op, due time.Time) {
 // write sends a frame. An error shows where the answer should come.
 func (c *client) write(frame []byte) {
 	c.spoke = time.Now()
-	_ = c.nc.SetWriteDeadline(c.spoke.Add(c.patience))
+	_ = c.nc.SetWriteDeadline(c.spoke.Add(c.timeout))
 	if _, err := c.nc.Write(frame); err != nil {
 		c.r.mu.Lock()
 		c.end(err)

@@ -18,11 +18,14 @@ type Options struct {
 	Servers  []string // host:port; the server with the id i+1 is at i
 	Workload string   // of workload.Names
 	Clients  int
-	Rate     float64       // requests per second of all clients together; 0: as fast as the workload thinks
-	Pipeline int           // requests of a client that may be open; 0: 8
-	Session  time.Duration // timeout that clients ask for; 0: 6 s
-	For      time.Duration // then nothing new is asked for
-	Seed     uint64        // of the workload and the choice of servers
+	Rate     float64 // requests per second of all clients together; 0: as fast as the workload thinks
+	Pipeline int     // requests of a client that may be open; 0: 8
+	// Absent is how many clients, the last ones, now and then cut their connection without a word and stay away for
+	// longer than their session lasts, which is a quarter of those of the others.
+	Absent  int
+	Session time.Duration // timeout that clients ask for; 0: 6 s
+	For     time.Duration // then nothing new is asked for
+	Seed    uint64        // of the workload and the choice of servers
 
 	Dialer net.Dialer
 }
@@ -83,7 +86,7 @@ func Start(ctx context.Context, opts Options) (*Run, error) {
 	if opts.Session == 0 {
 		opts.Session = defaultSession
 	}
-	if len(opts.Servers) == 0 || opts.Clients < 1 || opts.For <= 0 {
+	if len(opts.Servers) == 0 || opts.Clients < 1 || opts.For <= 0 || opts.Absent > opts.Clients {
 		return nil, errors.New("driver: want servers, clients and a time")
 	}
 	r := &Run{opts: opts, began: time.Now(), due: map[int]int64{}}
@@ -91,7 +94,9 @@ func Start(ctx context.Context, opts Options) (*Run, error) {
 	const endless = 1 << 40 // operations: the time ends a run
 	gens := workload.Sized(opts.Workload, opts.Clients, endless, rand.New(rand.NewPCG(opts.Seed, 7)))
 	for i, g := range gens {
-		r.clients = append(r.clients, newClient(r, i, g))
+		c := newClient(r, i, g)
+		c.absent.wanted = i >= opts.Clients-opts.Absent
+		r.clients = append(r.clients, c)
 	}
 	for _, c := range r.clients {
 		c.done.Add(1)

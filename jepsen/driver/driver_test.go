@@ -19,11 +19,11 @@ import (
 // liar is a server that opens any session and answers each request as the test likes.
 func liar(t *testing.T, answer func(h wire.RequestHeader) (frame []byte, ok bool)) string {
 	t.Helper()
-	return answering(t, func(h wire.RequestHeader, _ *jute.Decoder) ([]byte, bool) { return answer(h) })
+	return answering(t, 2000, func(h wire.RequestHeader, _ *jute.Decoder) ([]byte, bool) { return answer(h) })
 }
 
 // answering is liar for those who want to see the bodies of requests.
-func answering(t *testing.T, answer func(h wire.RequestHeader, body *jute.Decoder) (frame []byte, ok bool)) string {
+func answering(t *testing.T, timeoutMs int32, answer func(h wire.RequestHeader, body *jute.Decoder) (frame []byte, ok bool)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -39,7 +39,7 @@ func answering(t *testing.T, answer func(h wire.RequestHeader, body *jute.Decode
 				if _, err := readFrame(c, nil); err != nil {
 					return
 				}
-				resp := wire.ConnectResponse{TimeoutMs: 2000, SessionID: id, Password: make([]byte, wire.PasswordSize), HasReadOnly: true}
+				resp := wire.ConnectResponse{TimeoutMs: timeoutMs, SessionID: id, Password: make([]byte, wire.PasswordSize), HasReadOnly: true}
 				_, _ = c.Write(wire.EndFrame(resp.Append(wire.BeginFrame(nil)), 0))
 				for {
 					body, err := readFrame(c, nil)
@@ -124,6 +124,37 @@ func TestSilence(t *testing.T) {
 	for i := range out.History.Conns {
 		require.False(t, out.History.Conns[i].Closed.IsZero(), "nothing is left open")
 	}
+}
+
+// Some clients fall silent for longer than their session lasts, without a word, and come back with it.
+func TestAbsentClients(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	address := answering(t, int32(timeout.Milliseconds()), func(h wire.RequestHeader, _ *jute.Decoder) ([]byte, bool) {
+		return replyFrame(h.Xid, int64(h.Xid), wire.NoNode, nil), true
+	})
+	r, err := Start(t.Context(), Options{Servers: []string{address}, Workload: "register", Clients: 4, Absent: 1, Rate: 200, For: 3 * time.Second, Seed: 3})
+	require.NoError(t, err)
+	r.Wait()
+	h := r.Outcome().History
+	last := map[int]*history.Conn{}
+	away := map[int]int{}
+	for i := range h.Conns {
+		c := &h.Conns[i]
+		if before := last[c.Client]; before != nil && c.Dialed.At-before.Closed.At > timeout.Microseconds() {
+			away[c.Client]++
+			require.Equal(t, before.Session, c.Asked, "it comes back with its session")
+		}
+		last[c.Client] = c
+	}
+	require.Greater(t, away[3], 1)
+	require.Len(t, away, 1, "the others stay")
+	for i := range h.Ops {
+		o := &h.Ops[i]
+		require.False(t, !h.Conns[o.Conn].Closed.IsZero() && h.Conns[o.Conn].Closed.Before(o.Call))
+		require.NotEqual(t, wire.OpCloseSession, o.Op.Kind, "not a word")
+	}
+	_, err = Start(t.Context(), Options{Servers: []string{address}, Workload: "register", Clients: 4, Absent: 5, For: time.Second})
+	require.Error(t, err)
 }
 
 // The rate is that of the requests and not of the answers: what a stall held up leaves later, its time counts from

@@ -19,6 +19,8 @@ type Second struct {
 type Figures struct {
 	Seconds []Second       `json:"seconds"`
 	Asked   int            `json:"asked"`
+	Opened  int            `json:"sessions_opened"`
+	Expired int            `json:"sessions_expired"` // as clients were told that came back
 	OK      int            `json:"ok"`
 	Late    int            `json:"late"`   // requests that left late
 	Unsent  int            `json:"unsent"` // and that were due and never left
@@ -72,6 +74,14 @@ func Measure(out *Outcome, until int64) *Figures {
 		acks = append(acks, at)
 		if o.Op.IsWrite() {
 			writes = append(writes, at)
+		}
+	}
+	for i := range h.Conns {
+		switch c := &h.Conns[i]; {
+		case c.Expired:
+			f.Expired++
+		case !c.Joined.IsZero() && c.Asked == 0 && c.Joined.At < until:
+			f.Opened++
 		}
 	}
 	for i := range within {

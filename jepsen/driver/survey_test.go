@@ -24,7 +24,7 @@ type shop struct {
 
 func newShop(t *testing.T, names ...string) *shop {
 	s := &shop{}
-	s.address = answering(t, func(h wire.RequestHeader, d *jute.Decoder) ([]byte, bool) {
+	s.address = answering(t, 2000, func(h wire.RequestHeader, d *jute.Decoder) ([]byte, bool) {
 		path := ""
 		if h.Op != wire.OpCloseSession && h.Op != wire.OpPing {
 			path = string(d.Buffer())

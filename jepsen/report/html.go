@@ -46,6 +46,7 @@ iframe { width: 100%; height: 46em; border: 1px solid #ddd }
 <h2>Availability</h2>
 {{with .Figures}}<table>
 <tr><th>requests</th><td>{{.Asked}} asked, {{.OK}} done ({{printf "%.0f" .PerSec}} a second){{range $name, $n := .Errors}}, {{$n}} {{$name}}{{end}}; {{.Late}} left late, {{.Unsent}} were due and never left</td></tr>
+<tr><th>sessions</th><td>{{.Opened}} opened, {{.Expired}} expired</td></tr>
 <tr><th>latency</th><td>median {{ms .P50}}, 99 of 100 within {{ms .P99}}, worst {{ms .Max}}, from when a request was due to its answer</td></tr>
 <tr><th>longest gap</th><td>{{ms .Gap}} without any success, from {{s .GapAt}}; {{ms .WriteGap}} without a write, from {{s .WriteAt}}</td></tr>
 </table>{{end}}

@@ -68,6 +68,8 @@ type Figures struct {
 	WriteGap float64        `json:"longest_write_gap_ms"`
 	WriteAt  float64        `json:"longest_write_gap_at_s"`
 	Errors   map[string]int `json:"errors"`
+	Opened   int            `json:"sessions_opened"`
+	Expired  int            `json:"sessions_expired"`
 	Late     int            `json:"late"`   // requests that left late: a pipeline was full, or there was no connection
 	Unsent   int            `json:"unsent"` // requests that were due and never left
 }

@@ -41,6 +41,7 @@ var makers = []struct {
 	{"append", newAppender},
 	{"bank", newBank},
 	{"counter", newCounter},
+	{"election", newElection},
 	{"ephemeral", newEphemeral},
 	{"lock", newLock},
 	{"mixed", newMixed},
@@ -57,6 +58,12 @@ var makers = []struct {
 // short, and ask nothing of a server that these do not.
 func Simulated() []string {
 	return []string{"bank", "ephemeral", "lock", "mixed", "queue", "register", "sequence", "watch"}
+}
+
+// Mortal reports whether a workload lives on sessions that end without their client's doing: then some of its clients
+// should fall silent for longer than their session lasts.
+func Mortal(name string) bool {
+	return slices.Contains([]string{"election", "ephemeral", "lock", "mixed"}, name)
 }
 
 // Names returns the names of the workloads, sorted.
