@@ -26,7 +26,7 @@ type jepsenCmd struct {
 	Servers   int    `default:"3" help:"How many servers are started."`
 
 	Workload []string      `placeholder:"NAME,..." help:"What clients do, one run each; list: print the workloads. Default: register."`
-	Nemesis  []string      `placeholder:"NAME,..." help:"What is done to the servers; all: whatever can be done here; none; list: print the faults. Default: kill, pause and partitions. Not for servers that run already."`
+	Nemesis  []string      `placeholder:"NAME,..." help:"What is done to the servers; all: whatever can be done here; few: three of those; none; list: print the faults. Default: kill, pause and partitions. Not for servers that run already."`
 	Matrix   string        `enum:",quick,full" default:"" placeholder:"WHICH" help:"Many runs: quick or full, instead of --workload and --nemesis."`
 	For      time.Duration `default:"30s" help:"How long a run lasts; with --matrix, how long all of them may."`
 	Rate     float64       `default:"300" help:"Requests per second of all clients together; 0: as fast as the workload thinks."`
@@ -62,8 +62,8 @@ func (j *jepsenCmd) Validate() error {
 		}
 	}
 	for _, name := range j.Nemesis {
-		if name != listThem && name != campaign.All && name != noneOfThem && !slices.Contains(nemesis.Names(), name) {
-			return fmt.Errorf("--nemesis %s: it is all, none or of %s", name, strings.Join(nemesis.Names(), " "))
+		if name != listThem && name != campaign.All && name != campaign.Few && name != noneOfThem && !slices.Contains(nemesis.Names(), name) {
+			return fmt.Errorf("--nemesis %s: it is all, few, none or of %s", name, strings.Join(nemesis.Names(), " "))
 		}
 	}
 	switch {

@@ -22,7 +22,7 @@ func TestJepsenRefuses(t *testing.T) {
 		"--break x --heal y":                    "are for servers that run already",
 		"--matrix quick --for 1m":               "--matrix quick: its runs alone take 2m5s, and --for is 1m0s",
 		"--workload nothing":                    "--workload nothing: it is one of append",
-		"--nemesis earthquake":                  "--nemesis earthquake: it is all",
+		"--nemesis earthquake":                  "--nemesis earthquake: it is all, few, none or of kill",
 		"--target zookeeper":                    "say with --zookeeper where its jars are",
 		"--clients 0":                           "want positive numbers",
 	} {

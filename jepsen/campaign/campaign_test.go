@@ -128,6 +128,8 @@ func TestNeverDone(t *testing.T) {
 		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true}, {Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
 		{Kind: "kill"}, {Kind: "wipe", Err: "late", Failed: false}, {Kind: "kill", Err: "gone", Failed: true},
 	}}
+	require.Empty(t, r.Notes())
+	require.Contains(t, (&campaign.Result{Faults: []nemesis.Fault{{Kind: "clock"}}}).Notes()[0], "no clock stepped while its server ran")
 	require.Equal(t, []string{"clock: not drawn in this time", "flip-snapshot: tried 2 times, there is no snapshot.*"}, r.NeverDone())
 }
 
@@ -160,8 +162,22 @@ func TestMatrix(t *testing.T) {
 	for _, o := range all {
 		seen[o.Workload] = true
 		total += o.For
-		require.NotEmpty(t, o.Nemesis)
 	}
+	rounds := map[string]bool{}
+	for _, o := range campaign.Matrix(campaign.Full, base, 1, 4*time.Hour) {
+		if o.Workload == "set" {
+			rounds[fmt.Sprint(o.Servers, o.Nemesis)] = true
+		}
+	}
+	require.Equal(t, map[string]bool{"3 [all]": true, "3 [few]": true, "5 [all]": true, "5 [few]": true}, rounds)
+	draws := map[string]bool{}
+	for seed := range uint64(30) {
+		kinds := campaign.Drawn(nemesis.Names(), seed)
+		require.Len(t, kinds, 3)
+		require.Equal(t, kinds, campaign.Drawn(nemesis.Names(), seed))
+		draws[fmt.Sprint(kinds)] = true
+	}
+	require.Greater(t, len(draws), 25)
 	require.Len(t, seen, len(workload.Names()))
 	require.GreaterOrEqual(t, total, time.Hour)
 }

@@ -8,6 +8,9 @@ var SnapCount = snapCount
 // Xid is the type of a request's number.
 type Xid = zab.Xid
 
+// Drawn picks a few.
+var Drawn = drawn
+
 // Config returns the lines that every server gets.
 func Config(opts Options) []string { return (&bench{Options: opts}).config() }
 

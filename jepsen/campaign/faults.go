@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"sync"
@@ -25,8 +26,14 @@ func (x *breaker) faultsSoFar() []nemesis.Fault {
 	return x.command.faults()
 }
 
-// All names every kind of fault that can be done.
-const All = "all"
+// Names that stand for several kinds of fault.
+const (
+	All = "all" // every kind that can be done
+	Few = "few" // a few of those, as the seed draws them
+)
+
+// few is how many kinds Few is.
+const few = 3
 
 // nemesis makes what the options ask for. Of "all", what cannot be done here is left out and noted; a
 // kind that is asked for by name must be possible.
@@ -39,13 +46,16 @@ func (b *bench) nemesis() (*breaker, error) {
 		Launch: func(i int, prefix []string) { b.prefix[i] = prefix },
 	}
 	for _, name := range b.Nemesis {
-		if name != All {
+		if name != All && name != Few {
 			opts.Kinds = append(opts.Kinds, name)
 			continue
 		}
 		names, missing := nemesis.Available(b.cluster, opts)
 		for _, m := range missing {
 			b.res.Skipped = append(b.res.Skipped, m.Kind+": "+m.Why)
+		}
+		if name == Few {
+			names = drawn(names, b.Seed)
 		}
 		opts.Kinds = append(opts.Kinds, names...)
 	}
@@ -54,6 +64,22 @@ func (b *bench) nemesis() (*breaker, error) {
 	b.res.Kinds = opts.Kinds
 	n, err := nemesis.New(b.cluster, opts)
 	return &breaker{own: n}, err
+}
+
+// drawn picks a few names.
+func drawn(names []string, seed uint64) []string {
+	rnd := rand.New(rand.NewPCG(seed, 0xfe3))
+	rnd.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names[:min(few, len(names))]
+}
+
+// Notes says of kinds of fault that were done what their names do not.
+func (r *Result) Notes() (all []string) {
+	if slices.ContainsFunc(r.Faults, func(f nemesis.Fault) bool { return f.Kind == "clock" && !f.Failed }) {
+		all = append(all, "clock: a server was started again with its monotonic clock at an offset; no clock stepped while its server ran, "+
+			"and that of the wall is the machine's")
+	}
+	return all
 }
 
 // NeverDone tells of the kinds of fault that were to be drawn from and that no server has suffered: a run says

@@ -34,8 +34,8 @@ const (
 func QuickLength() time.Duration { return time.Duration(len(quick)) * quickRun }
 
 // Matrix returns the runs of a matrix, base being what they have in common. A full one goes on until the
-// time is over: every workload in turn, under all faults at once and under a few that are drawn, with
-// three servers and with five.
+// time is over: every workload in turn, one round under all faults and the next under a few that are drawn,
+// two rounds with base's number of servers and two with five.
 func Matrix(size string, base Options, seed uint64, total time.Duration) (all []Options) {
 	if size == Quick {
 		for i, q := range quick {
@@ -50,8 +50,12 @@ func Matrix(size string, base Options, seed uint64, total time.Duration) (all []
 		names := workload.Names()
 		o := base
 		o.Workload, o.Seed, o.For = names[n%len(names)], seed+uint64(n), fullRun
+		round := n / len(names)
 		o.Nemesis = []string{All}
-		if n/len(names)%2 == 1 {
+		if round%2 == 1 {
+			o.Nemesis = []string{Few}
+		}
+		if round%4 >= 2 {
 			o.Servers = 5
 		}
 		o.Rate = base.Rate * (0.5 + rnd.Float64())

@@ -17,7 +17,7 @@ const diskBytes = 192 << 20
 // mount gives a server a small file system of its own, if a fault needs one and one can be had.
 func (b *bench) mount(server int) error {
 	wanted := slices.Contains(b.Nemesis, "disk-full")
-	if !wanted && !slices.Contains(b.Nemesis, All) || runtime.GOOS != "linux" || os.Getuid() != 0 {
+	if !wanted && !slices.Contains(b.Nemesis, All) && !slices.Contains(b.Nemesis, Few) || runtime.GOOS != "linux" || os.Getuid() != 0 {
 		return nil
 	}
 	dir := filepath.Join(b.Dir, fmt.Sprintf("s%d", server+1), "data")

@@ -22,7 +22,7 @@ func (r *Result) Report(command string) (*report.Run, error) {
 	out := &report.Run{
 		Target: r.Options.Target.Name, Version: r.Version, Servers: r.Options.Servers, Network: r.NetworkIs, Workload: r.Options.Workload,
 		Seed: r.Options.Seed, Command: command, Began: r.Outcome.Began.Format(time.RFC3339), Length: r.Options.For.Seconds(), Skipped: r.Skipped,
-		Never: r.NeverDone(),
+		Never: r.NeverDone(), Notes: r.Notes(), Kinds: r.Kinds,
 	}
 	for _, v := range r.Verdicts {
 		out.Verdicts = append(out.Verdicts, report.Verdict(v))

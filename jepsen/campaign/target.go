@@ -1,11 +1,7 @@
 package campaign
 
 import (
-	"bufio"
 	"context"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,51 +45,4 @@ func version(ctx context.Context, address string) string {
 	}
 	line, _, _ := strings.Cut(text, "\n")
 	return strings.TrimPrefix(line, "Zookeeper version: ")
-}
-
-// Line is a line of a server's log.
-type Line struct {
-	Server int       `json:"server"` // from 1
-	At     time.Time `json:"at"`
-	Text   string    `json:"text"`
-}
-
-// The beginnings of lines of log that tell the time, of Quoll and of ZooKeeper.
-var (
-	stamps = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]\d+(Z|[+-]\d\d:\d\d)?`)
-	forms  = []string{time.RFC3339Nano, "2006-01-02 15:04:05,000", "2006-01-02T15:04:05.999999999"}
-)
-
-// mostLines bounds what is kept of each server's log.
-const mostLines = 2000
-
-// readLogs takes what the servers printed, on the clock that they share with this process.
-func (b *bench) readLogs() {
-	if b.cluster == nil {
-		return
-	}
-	for i := range b.cluster.Size() {
-		f, err := os.Open(b.cluster.LogFile(i))
-		if err != nil {
-			continue // a report without this log
-		}
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
-		at, kept := b.res.Began, 0
-		for lines.Scan() && kept < mostLines {
-			text := lines.Text()
-			if stamp := stamps.FindString(text); stamp != "" {
-				for _, form := range forms {
-					if t, err := time.ParseInLocation(form, stamp, time.Local); err == nil {
-						at = t
-						break
-					}
-				}
-			}
-			kept++
-			b.res.Logs = append(b.res.Logs, Line{Server: i + 1, At: at, Text: text})
-		}
-		_ = f.Close() // only read
-	}
-	slices.SortStableFunc(b.res.Logs, func(x, y Line) int { return x.At.Compare(y.At) })
 }

@@ -60,6 +60,8 @@ iframe { width: 100%; height: 46em; border: 1px solid #ddd }
 <table><tr><th>from</th><th>to</th><th>kind</th><th>servers</th><th></th></tr>
 {{range .Faults}}<tr><td>{{s .From}}</td><td>{{s .To}}</td><td>{{.Kind}}</td><td>{{ids .Servers}}</td><td>{{.Detail}}{{if .Err}} <span class="maybe">{{.Err}}</span>{{end}}</td></tr>
 {{else}}<tr><td colspan="5">none</td></tr>{{end}}</table>
+{{if .Kinds}}<p>Drawn from: {{range .Kinds}}{{.}} {{end}}</p>{{end}}
+{{range .Notes}}<p>{{.}}</p>{{end}}
 {{range .Skipped}}<p class="none">Not possible here: {{.}}</p>{{end}}
 {{range .Never}}<p class="maybe">Never done in this run: {{.}}</p>{{end}}
 

@@ -22,6 +22,8 @@ type Run struct {
 	Violations []Violation `json:"violations,omitempty"`
 	Faults     []Fault     `json:"faults"`
 	Skipped    []string    `json:"skipped,omitempty"`    // faults that could not be done, and why
+	Notes      []string    `json:"notes,omitempty"`      // on faults
+	Kinds      []string    `json:"kinds,omitempty"`      // of fault, that were to be drawn from
 	Never      []string    `json:"never_done,omitempty"` // faults that could be done and were not, and why
 	Figures    Figures     `json:"figures"`
 	Seconds    []Second    `json:"seconds"`

@@ -31,6 +31,8 @@ func sample() *report.Run {
 			{Kind: "pause", Servers: []int{1}, From: 2.1, To: 2.5, Err: "late to go on"},
 		},
 		Never:   []string{"loss: tried 1 times, no netem"},
+		Notes:   []string{"clock: at an offset"},
+		Kinds:   []string{"kill", "loss"},
 		Skipped: []string{"clock: no time namespaces"},
 		Figures: report.Figures{Asked: 10, OK: 8, PerSec: 2.7, P50: 1, P99: 20, Max: 30, Gap: 700, GapAt: 0.5, Errors: map[string]int{"NoNode": 1, "unknown": 1}, Late: 6, Unsent: 4, Opened: 12, Expired: 5},
 		Seconds: []report.Second{{OK: 5, P50: 1, P99: 2}, {}, {OK: 3, Failed: 1, Unknown: 1, P50: 3, P99: 20}},
@@ -47,7 +49,7 @@ func TestHTML(t *testing.T) {
 	first, command := strings.Index(page, "read &lt;v17&gt; although v18"), strings.Index(page, "quoll jepsen --seed 7")
 	require.Positive(t, first)
 	require.Less(t, first, command)
-	for _, want := range []string{"Violated", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "Never done in this run: loss: tried 1 times", "700.0 ms", "12 opened, 5 expired", "6 left late, 4 were due and never left", "1 NoNode"} {
+	for _, want := range []string{"Violated", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "Never done in this run: loss: tried 1 times", "700.0 ms", "clock: at an offset", "Drawn from: kill loss", "12 opened, 5 expired", "6 left late, 4 were due and never left", "1 NoNode"} {
 		require.Contains(t, page, want)
 	}
 	require.NotContains(t, page, "<script>alert")
