@@ -41,6 +41,8 @@ type jepsenCmd struct {
 	Break string `placeholder:"COMMAND" help:"With servers that run already: breaks something, every few seconds."`
 	Heal  string `placeholder:"COMMAND" help:"Undoes --break."`
 
+	Judge string `type:"existingfile" placeholder:"FILE" help:"Run nothing: judge the history.json.gz of an earlier run again."`
+
 	Out  string `type:"path" placeholder:"DIR" default:"jepsen-results" help:"Where reports go, a directory for each run."`
 	Keep bool   `help:"Keep the servers' directories although all is well."`
 	JSON bool   `name:"json" help:"Print a line of JSON for each run."`
@@ -112,6 +114,9 @@ func (j *jepsenCmd) Run(c *console) error {
 			fmt.Fprintf(c.out, "%-15s %s\n", k.Name, k.What)
 		}
 		return nil
+	}
+	if j.Judge != "" {
+		return j.judge(c)
 	}
 	target, err := j.target()
 	if err != nil {

@@ -44,6 +44,11 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 	if err = write(filepath.Join(dir, "report.json"), run, report.JSON); err != nil {
 		return err
 	}
+	if !res.OK() || res.Options.Keep {
+		if err = write(filepath.Join(dir, "history.json.gz"), res.Record, func(w io.Writer, r *campaign.Record) error { return r.Write(w) }); err != nil {
+			return err
+		}
+	}
 	if j.JSON {
 		return json.NewEncoder(c.out).Encode(run)
 	}
@@ -54,8 +59,15 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 	for _, kind := range res.NeverDone() {
 		fmt.Fprintf(c.out, "  never done: %s\n", kind)
 	}
+	c.verdicts(res.Verdicts)
+	fmt.Fprintf(c.out, "  report: %s\n", filepath.Join(dir, "report.html"))
+	return nil
+}
+
+// verdicts prints what the checks found; what holds, in one line.
+func (c *console) verdicts(all []campaign.Verdict) {
 	var holds []string
-	for _, v := range res.Verdicts {
+	for _, v := range all {
 		switch v.Outcome {
 		case campaign.Holds:
 			holds = append(holds, v.Check)
@@ -64,16 +76,36 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 			fmt.Fprintf(c.out, "  %s %s: %s\n", v.Check, v.Outcome, v.Why)
 		}
 	}
-	fmt.Fprintf(c.out, "  hold: %s\n  report: %s\n", strings.Join(holds, " "), filepath.Join(dir, "report.html"))
+	fmt.Fprintf(c.out, "  hold: %s\n", strings.Join(holds, " "))
+}
+
+// judge looks at the history of an earlier run again.
+func (j *jepsenCmd) judge(c *console) error {
+	f, err := os.Open(j.Judge)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	r, err := campaign.ReadRecord(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", j.Judge, err)
+	}
+	r.Strict = r.Strict || j.Strict
+	verdicts, _ := r.Judge(j.Search)
+	fmt.Fprintf(c.out, "%s, %s, seed %d: %d requests\n", r.Target, r.Workload, r.Seed, len(r.History.Ops))
+	c.verdicts(verdicts)
+	if !campaign.Good(verdicts) {
+		return errors.New("the history shows a violation")
+	}
 	return nil
 }
 
-func write(name string, run *report.Run, as func(io.Writer, *report.Run) error) error {
+func write[T any](name string, what T, as func(io.Writer, T) error) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(as(f, run), f.Close())
+	return errors.Join(as(f, what), f.Close())
 }
 
 // again is the command that does a run again.

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quoll/jepsen/campaign"
+	"quoll/jepsen/check"
+	"quoll/jepsen/history"
 )
 
 // What cannot be asked for is refused before anything is started.
@@ -80,6 +84,24 @@ func TestMatrixCutShort(t *testing.T) {
 	made, _, err = run(campaign.Full, time.Hour, func(int, *campaign.Options) (bool, error) { return true, errors.New("harness") })
 	require.EqualError(t, err, "harness")
 	require.Equal(t, 1, made)
+}
+
+// The history of a run that was kept is judged again, with the same outcome and exit code.
+func TestJudgeAgain(t *testing.T) {
+	h := &history.History{End: history.Moment{At: 9, Seq: 9}}
+	record := func(r *campaign.Record) string {
+		path := filepath.Join(t.TempDir(), "history.json.gz")
+		require.NoError(t, write(path, r, func(w io.Writer, r *campaign.Record) error { return r.Write(w) }))
+		return path
+	}
+	code, out, errs := do(t, "jepsen", "--judge", record(&campaign.Record{Target: "quoll", Workload: "set", Seed: 5, History: h}))
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "quoll, set, seed 5: 0 requests")
+	bad := &campaign.Record{Target: "quoll", Workload: "set", History: h, Unserved: []check.Violation{{Check: "SERVE", Text: "server 2 ended by itself"}}}
+	code, out, errs = do(t, "jepsen", "--judge", record(bad))
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, out, "SERVE violated: server 2 ended by itself")
+	require.Contains(t, errs, "the history shows a violation")
 }
 
 // The command of a report, given to a shell, asks for the same run.

@@ -79,14 +79,18 @@ type Result struct {
 	Faults     []nemesis.Fault
 	Kinds      []string // of fault, that were to be drawn from
 	Skipped    []string // kinds that could not be done here, and why
+	Record     *Record
 	Verdicts   []Verdict
 	Violations []check.Violation
 	Logs       []Line
 }
 
 // OK reports whether nothing was violated.
-func (r *Result) OK() bool {
-	return !slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Outcome == Violated })
+func (r *Result) OK() bool { return Good(r.Verdicts) }
+
+// Good reports whether none of some verdicts is that something was violated.
+func Good(verdicts []Verdict) bool {
+	return !slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Outcome == Violated })
 }
 
 // bench is a run under way.

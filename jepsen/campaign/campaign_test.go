@@ -102,6 +102,15 @@ func TestServerThatDoesNotComeBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "SERVE", run.Violations[0].Check)
 	require.False(t, run.OK())
+
+	var b bytes.Buffer
+	require.NoError(t, res.Record.Write(&b))
+	again, err := campaign.ReadRecord(&b)
+	require.NoError(t, err)
+	require.Equal(t, res.Record, again)
+	verdicts, violations := again.Judge(5 * time.Second)
+	require.Equal(t, res.Verdicts, verdicts)
+	require.Equal(t, res.Violations, violations)
 	require.DirExists(t, filepath.Join(dir, "s1"))
 }
 
@@ -131,6 +140,18 @@ func TestNeverDone(t *testing.T) {
 	require.Empty(t, r.Notes())
 	require.Contains(t, (&campaign.Result{Faults: []nemesis.Fault{{Kind: "clock"}}}).Notes()[0], "no clock stepped while its server ran")
 	require.Equal(t, []string{"clock: not drawn in this time", "flip-snapshot: tried 2 times, there is no snapshot.*"}, r.NeverDone())
+}
+
+// What is no record is refused.
+func TestReadRecord(t *testing.T) {
+	for _, text := range []string{"", "not compressed"} {
+		_, err := campaign.ReadRecord(strings.NewReader(text))
+		require.ErrorContains(t, err, "no record of a run")
+	}
+	var b bytes.Buffer
+	require.NoError(t, (&campaign.Record{}).Write(&b))
+	_, err := campaign.ReadRecord(&b)
+	require.ErrorContains(t, err, "there is no history in it")
 }
 
 // Two leaders at once are seen at the fence of an election.
