@@ -134,8 +134,11 @@ func TestSnapCount(t *testing.T) {
 // A kind of fault that was tried in vain, or not at all, is named.
 func TestNeverDone(t *testing.T) {
 	r := &campaign.Result{Kinds: []string{"clock", "flip-snapshot", "kill", "wipe"}, Faults: []nemesis.Fault{
-		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true}, {Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
-		{Kind: "kill"}, {Kind: "wipe", Err: "late", Failed: false}, {Kind: "kill", Err: "gone", Failed: true},
+		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
+		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
+		{Kind: "kill"},
+		{Kind: "wipe", Err: "late", Failed: false},
+		{Kind: "kill", Err: "gone", Failed: true},
 	}}
 	require.Empty(t, r.Notes())
 	require.Contains(t, (&campaign.Result{Faults: []nemesis.Fault{{Kind: "clock"}}}).Notes()[0], "no clock stepped while its server ran")

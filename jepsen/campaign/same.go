@@ -103,7 +103,13 @@ func (v view) plain(res *history.Result, fleeting, restless map[string]bool) str
 		}
 		slices.Sort(names)
 		return fmt.Sprintf("the children %q", names)
+	default:
+		return v.znode(res, restless)
 	}
+}
+
+// znode is the data of a znode and its stat, without what children that come and go leave in it.
+func (v view) znode(res *history.Result, restless map[string]bool) string {
 	s := &res.Stat
 	text := fmt.Sprintf("version %d of %v, created by %v at %d, changed at %d, aversion %d, with %s", s.Version, s.Mzxid, s.Czxid, s.Ctime, s.Mtime, s.Aversion, content(res))
 	if !restless[v.path] {

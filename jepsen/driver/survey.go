@@ -127,13 +127,12 @@ func (r *Run) survey(ctx context.Context, server int, patience time.Duration, lo
 	if err = look(a); err != nil {
 		return err
 	}
-	_, err = a.do(history.Op{Kind: wire.OpCloseSession})
-	return err
+	return a.do(history.Op{Kind: wire.OpCloseSession})
 }
 
 // walk adds the paths that a server shows, and those that have children.
 func (a *asker) walk(all, parents map[string]bool) error {
-	if _, err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
+	if err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
 		return err
 	}
 	for level := []string{"/"}; len(level) > 0; {
@@ -157,7 +156,7 @@ func (a *asker) walk(all, parents map[string]bool) error {
 // compare reads what is to be compared between servers: the data and the stat of each path, then
 // the names of children, then who may do what.
 func (a *asker) compare(paths []string, parents map[string]bool) error {
-	if _, err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
+	if err := a.do(history.Op{Kind: wire.OpSync, Path: "/"}); err != nil {
 		return err
 	}
 	ignore := func(string, *history.Result) {}
@@ -203,13 +202,17 @@ func (a *asker) each(kind wire.Op, paths []string, tell func(path string, res *h
 	return nil
 }
 
-// do asks for one operation and waits for its answer.
-func (a *asker) do(op history.Op) (history.Result, error) {
+// do asks for one operation and waits until it is done.
+func (a *asker) do(op history.Op) error {
 	n, frame := a.call(op)
 	if err := a.send(frame); err != nil {
-		return history.Result{}, err
+		return err
 	}
-	return a.answer(n)
+	res, err := a.answer(n)
+	if err == nil && res.Code != wire.OK {
+		err = fmt.Errorf("%v: %s", op.Kind, res.Code.Name())
+	}
+	return err
 }
 
 // call records an operation and returns its frame.

@@ -27,7 +27,8 @@ func sample() *report.Run {
 		},
 		Violations: []report.Violation{{Check: "C-LINW", At: 1.5, Text: "read <v17> although v18 was acknowledged", Ops: []string{"client 1 & 2"}}},
 		Faults: []report.Fault{
-			{Kind: "kill", Servers: []int{2}, Detail: "<the leader>", From: 0.5, To: 1.2}, {Kind: "loss", From: 2, To: 2, Err: "no netem", Failed: true},
+			{Kind: "kill", Servers: []int{2}, Detail: "<the leader>", From: 0.5, To: 1.2},
+			{Kind: "loss", From: 2, To: 2, Err: "no netem", Failed: true},
 			{Kind: "pause", Servers: []int{1}, From: 2.1, To: 2.5, Err: "late to go on"},
 		},
 		Never:   []string{"loss: tried 1 times, no netem"},
