@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"quoll/cmd/internal/measure"
 	"quoll/transport/client"
 	"quoll/transport/wire"
 )
@@ -53,7 +54,7 @@ func (b *benchCmd) Validate() error {
 	case b.Fill > 0 && b.Gap || b.Rate > 0 && (b.Gap || b.Fill > 0):
 		return errors.New("--fill, --gap and --rate exclude each other")
 	}
-	_, err := parseMix(b.Mix)
+	_, err := measure.ParseMix(b.Mix)
 	return err
 }
 
@@ -74,7 +75,7 @@ func (b *benchCmd) Run(c *console) error {
 
 // measure performs the run and, unless it is to stay, removes what it made. left tells of znodes
 // that are still there against that intention: what was measured is as good as without them.
-func (b *benchCmd) measure(ctx context.Context) (report *benchReport, left, err error) {
+func (b *benchCmd) measure(ctx context.Context) (report *measure.Report, left, err error) {
 	if b.Gap {
 		b.Conns, b.Inflight, b.Warmup, b.Mix, b.Keys = 1, 1, 0, "set=100", 1
 	}
@@ -108,7 +109,7 @@ func (b *benchCmd) measure(ctx context.Context) (report *benchReport, left, err 
 	return report, nil, err
 }
 
-func (b *benchCmd) print(c *console, r *benchReport) error {
+func (b *benchCmd) print(c *console, r *measure.Report) error {
 	if b.JSON == "-" {
 		return c.json(r)
 	}
@@ -121,28 +122,28 @@ func (b *benchCmd) print(c *console, r *benchReport) error {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
-	return c.printf("%s", r.text())
+	return c.printf("%s", r.Text())
 }
 
 // benchPlan is a run before it starts.
 type benchPlan struct {
 	*benchCmd
-	mix   benchMix
+	mix   measure.Mix
 	root  string
 	keys  [][]byte
 	data  []byte
-	clock stopwatch
+	clock measure.Stopwatch
 }
 
 func (b *benchCmd) plan() (*benchPlan, error) {
-	p := &benchPlan{benchCmd: b, data: bytes.Repeat([]byte("q"), b.Size), clock: startWatch()}
-	p.root = benchRoot + "/" + strconv.FormatInt(p.clock.start.UnixMilli(), 36)
+	p := &benchPlan{benchCmd: b, data: bytes.Repeat([]byte("q"), b.Size), clock: measure.StartWatch()}
+	p.root = benchRoot + "/" + strconv.FormatInt(p.clock.Start().UnixMilli(), 36)
 	var err error
-	if p.mix, err = parseMix(b.Mix); err != nil {
+	if p.mix, err = measure.ParseMix(b.Mix); err != nil {
 		return nil, err
 	}
 	if b.Fill > 0 {
-		p.mix = benchMix{{kindCreate, 1}}
+		p.mix = measure.Mix{{Kind: measure.Create, Weight: 1}}
 		return p, nil
 	}
 	for i := range b.Keys {
@@ -186,12 +187,3 @@ func (p *benchPlan) prepare(ctx context.Context, s *client.Client) error {
 	}
 	return pipelined(ctx, len(paths), pipelineWidth, send, func(_ int, r client.Reply) error { return r.Failure() })
 }
-
-// stopwatch tells the time since a run began, on the monotonic clock.
-type stopwatch struct{ start time.Time }
-
-func startWatch() stopwatch {
-	return stopwatch{start: time.Now()}
-}
-
-func (w stopwatch) now() time.Duration { return time.Since(w.start) }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"quoll/cmd/internal/measure"
 	"quoll/transport/client"
 	"quoll/transport/wire"
 )
@@ -17,9 +18,9 @@ import (
 const drainTime = 10 * time.Second
 
 // measure performs the run.
-func (p *benchPlan) measure(ctx context.Context) (*benchReport, error) {
+func (p *benchPlan) measure(ctx context.Context) (*measure.Report, error) {
 	workers := make([]*worker, p.Conns)
-	recorders := make([]*recorder, min(p.Conns, maxRecorders))
+	recorders := make([]*measure.Recorder, min(p.Conns, measure.MaxRecorders))
 	for i := range workers {
 		s, err := client.Dial(ctx, p.options(i))
 		if err != nil {
@@ -29,13 +30,14 @@ func (p *benchPlan) measure(ctx context.Context) (*benchReport, error) {
 		workers[i] = newWorker(p, i, s)
 	}
 	// The run begins now; what came before is not in its time.
-	p.clock = startWatch()
+	p.clock = measure.StartWatch()
+	cpu := measure.StartCPU()
 	from, to := p.Warmup, p.Warmup+p.Duration
 	if p.Fill > 0 {
 		from, to = 0, 0
 	}
 	for i := range recorders {
-		recorders[i] = newRecorder(from, to)
+		recorders[i] = measure.NewRecorder(from, to)
 	}
 	var wg sync.WaitGroup
 	for i, w := range workers {
@@ -43,18 +45,27 @@ func (p *benchPlan) measure(ctx context.Context) (*benchReport, error) {
 		wg.Go(func() { w.run(ctx) })
 	}
 	wg.Wait()
+	cores := cpu.Cores()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	for _, r := range recorders[1:] {
-		recorders[0].merge(r)
+		recorders[0].Merge(r)
 	}
 	leave, done := context.WithTimeout(ctx, p.Timeout)
 	defer done()
 	for _, w := range workers {
 		w.closeSession(leave)
 	}
-	return newReport(p, recorders[0]), nil
+	return measure.NewReport(p.setup(cores), recorders[0]), nil
+}
+
+// setup is what the report tells of the run.
+func (p *benchPlan) setup(cores float64) measure.Setup {
+	return measure.Setup{
+		Servers: p.Servers, Mix: p.Mix, Conns: p.Conns, Inflight: p.Inflight, Size: p.Size, Keys: p.Keys,
+		Fill: p.Fill, Rate: p.Rate, Warmup: p.Warmup, Cores: cores,
+	}
 }
 
 // worker loads one connection. Its slots are the requests it may have in flight; a slot that was
@@ -63,7 +74,7 @@ func (p *benchPlan) measure(ctx context.Context) (*benchReport, error) {
 type worker struct {
 	plan   *benchPlan
 	id     int
-	rec    *recorder
+	rec    *measure.Recorder
 	stopAt time.Duration // no operation is due from here on; 0: when the budget is spent
 
 	mu     sync.Mutex
@@ -108,20 +119,20 @@ func (w *worker) run(ctx context.Context) {
 		paced = pace.C
 	}
 	if w.stopAt > 0 {
-		drained = time.After(w.stopAt + drainTime - w.plan.clock.now())
+		drained = time.After(w.stopAt + drainTime - w.plan.clock.Now())
 	}
-	w.pump(w.plan.clock.now())
+	w.pump(w.plan.clock.Now())
 	for {
 		select {
 		case <-w.idle:
 			return
 		case <-paced:
-			w.pump(w.plan.clock.now())
+			w.pump(w.plan.clock.Now())
 			pace.Reset(w.untilDue())
 			continue
 		case <-w.moved:
 			if w.redial(ctx) {
-				w.pump(w.plan.clock.now())
+				w.pump(w.plan.clock.Now())
 				continue
 			}
 		case <-ctx.Done():
@@ -132,7 +143,7 @@ func (w *worker) run(ctx context.Context) {
 		conn, overdue := w.conn, w.overdue()
 		w.mu.Unlock()
 		conn.Abandon()
-		w.rec.skip(overdue)
+		w.rec.Skip(overdue)
 		return
 	}
 }
@@ -150,7 +161,7 @@ func (w *worker) overdue() int64 {
 func (w *worker) untilDue() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	wait := max(w.next-w.plan.clock.now(), 0)
+	wait := max(w.next-w.plan.clock.Now(), 0)
 	if len(w.free) == 0 || w.halted {
 		wait = max(wait, time.Millisecond)
 	}
@@ -210,8 +221,8 @@ func (w *worker) release(s *slot, over bool) {
 
 // redial replaces a session that has expired; false when the run ends first.
 func (w *worker) redial(ctx context.Context) bool {
-	w.rec.sessionLost()
-	for ctx.Err() == nil && (w.stopAt == 0 || w.plan.clock.now() < w.stopAt) {
+	w.rec.SessionLost()
+	for ctx.Err() == nil && (w.stopAt == 0 || w.plan.clock.Now() < w.stopAt) {
 		conn, err := client.Dial(ctx, w.plan.options(w.id))
 		if err == nil {
 			w.mu.Lock()
@@ -243,7 +254,7 @@ func (w *worker) closeSession(ctx context.Context) {
 type slot struct {
 	w       *worker
 	conn    *client.Client
-	kind    opKind
+	kind    measure.Kind
 	paired  bool // the create that is under way is followed by its delete
 	due     time.Duration
 	path    []byte
@@ -264,13 +275,13 @@ func newSlot(w *worker) *slot {
 
 // choose draws the operation. The caller holds w.mu.
 func (s *slot) choose() {
-	s.kind = s.w.plan.mix.pick(s.w.rng)
+	s.kind = s.w.plan.mix.Pick(s.w.rng)
 	s.failure = nil
-	if s.paired = s.kind == kindPair; s.paired {
-		s.kind = kindCreate
+	if s.paired = s.kind == measure.Pair; s.paired {
+		s.kind = measure.Create
 	}
 	switch s.kind {
-	case kindCreate:
+	case measure.Create:
 		s.name = strconv.AppendInt(append(s.name[:0], s.w.prefix...), s.w.named, 10)
 		s.w.named++
 		s.path = s.name
@@ -282,21 +293,21 @@ func (s *slot) choose() {
 // send sends the operation that choose drew.
 func (s *slot) send() {
 	switch s.kind {
-	case kindSet:
+	case measure.Set:
 		s.conn.Do(wire.OpSetData, s.encodeRequest, s.onReply)
-	case kindCreate:
+	case measure.Create:
 		s.conn.Do(wire.OpCreate, s.encodeRequest, s.onReply)
-	case kindDelete:
+	case measure.Delete:
 		s.conn.Do(wire.OpDelete, s.encodeRequest, s.onReply)
-	case kindGet:
+	case measure.Get:
 		s.conn.Do(wire.OpGetData, s.encodeRequest, s.onReply)
-	case kindExists:
+	case measure.Exists:
 		s.conn.Do(wire.OpExists, s.encodeRequest, s.onReply)
-	case kindLs:
+	case measure.List:
 		s.conn.Do(wire.OpGetChildren, s.encodeRequest, s.onReply)
-	case kindSync:
+	case measure.Sync:
 		s.conn.Do(wire.OpSync, s.encodePath, s.onReply)
-	case kindSyncGet:
+	case measure.SyncGet:
 		s.conn.Do(wire.OpSync, s.encodePath, s.onSync)
 		s.conn.Do(wire.OpGetData, s.encodeRequest, s.onReply)
 	default:
@@ -306,13 +317,13 @@ func (s *slot) send() {
 
 func (s *slot) encode(b []byte) []byte {
 	switch s.kind {
-	case kindSet:
+	case measure.Set:
 		r := wire.SetDataRequest{Path: s.path, Data: s.w.plan.data, Version: wire.AnyVersion}
 		return r.Append(b)
-	case kindCreate:
+	case measure.Create:
 		r := wire.CreateRequest{Path: s.path, Data: s.w.plan.data, ACL: wire.OpenACL}
 		return r.Append(b)
-	case kindDelete:
+	case measure.Delete:
 		r := wire.PathVersionRequest{Path: s.path, Version: wire.AnyVersion}
 		return r.Append(b)
 	default:
@@ -332,18 +343,18 @@ func (s *slot) synced(r client.Reply) { s.failure = r.Failure() }
 // reply takes the answer, records it, and lets the next operation begin.
 func (s *slot) reply(r client.Reply) {
 	w := s.w
-	now := w.plan.clock.now()
+	now := w.plan.clock.Now()
 	err := r.Failure()
 	if err == nil {
 		err = s.failure
 	}
 	if err == nil {
-		w.rec.ack(s.kind, s.due, now)
+		w.rec.Ack(s.kind, s.due, now)
 	} else {
-		w.rec.fail(s.kind, s.due, reason(err))
+		w.rec.Fail(s.kind, s.due, reason(err))
 	}
 	if err == nil && s.paired {
-		s.kind, s.paired, s.due = kindDelete, false, now
+		s.kind, s.paired, s.due = measure.Delete, false, now
 		s.send()
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quoll/cmd/internal/measure"
 	"quoll/jepsen/cluster"
 )
 
@@ -152,7 +153,7 @@ func (m *compareCmd) warm(c *console, sides []side) error {
 }
 
 // bench performs one run against one side.
-func (m *compareCmd) bench(c *console, s *side, b benchCmd) (*benchReport, error) {
+func (m *compareCmd) bench(c *console, s *side, b benchCmd) (*measure.Report, error) {
 	b.Servers, b.Timeout, b.Seed = s.Servers(), 10*time.Second, 1
 	if b.Duration == 0 {
 		b.Duration, b.Warmup = m.Duration, m.Warmup
@@ -193,7 +194,7 @@ func (m *compareCmd) loads(c *console, sides []side) (rows []comparison, err err
 			if err != nil {
 				return nil, err
 			}
-			fmt.Fprintf(c.err, "%s: %s", sides[i].name, r.text())
+			fmt.Fprintf(c.err, "%s: %s", sides[i].name, r.Text())
 			rate.set(i, r.Total.Rate)
 			p50.set(i, r.Total.Latency.P50)
 			p99.set(i, r.Total.Latency.P99)
@@ -323,12 +324,12 @@ func restartTime(ctx context.Context, s *side) (time.Duration, error) {
 	}
 	victim := (leader + 1) % len(s.Servers())
 	s.Stop(victim)
-	watch := startWatch()
+	watch := measure.StartWatch()
 	if err = s.Restart(victim); err != nil {
 		return 0, err
 	}
 	err = s.awaitServing(ctx)
-	return watch.now(), err
+	return watch.Now(), err
 }
 
 func printComparison(c *console, rows []comparison) error {

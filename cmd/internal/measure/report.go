@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// benchReport is the outcome of a run. Times are in milliseconds, rates in operations a second.
-type benchReport struct {
+// Report is the outcome of a run. Times are in milliseconds, rates in operations a second.
+type Report struct {
 	Command  string   `json:"command"`
 	Servers  []string `json:"servers"`
 	Mix      string   `json:"mix"`
@@ -24,27 +24,31 @@ type benchReport struct {
 	Warmup   float64  `json:"warmupSeconds"`
 	Seconds  float64  `json:"seconds"`
 
-	Ops          []opReport       `json:"ops"`
-	Total        opReport         `json:"total"`
+	// LoaderCores is how many cores the loader kept busy: close to what the machine has, it is the
+	// loader that was measured.
+	LoaderCores float64 `json:"loaderCores,omitempty"`
+
+	Ops          []OpReport       `json:"ops"`
+	Total        OpReport         `json:"total"`
 	LongestGap   float64          `json:"longestGapMs"` // without any acknowledgement
 	LongestGapAt float64          `json:"longestGapAtSeconds"`
 	Errors       map[string]int64 `json:"errors,omitempty"`
 	SessionsLost int64            `json:"sessionsLost,omitempty"`
 }
 
-// opReport is that of one kind of operation.
-type opReport struct {
+// OpReport is that of one kind of operation.
+type OpReport struct {
 	Op           string    `json:"op"`
 	Acked        int64     `json:"acked"`
 	Failed       int64     `json:"failed"`
 	Rate         float64   `json:"rate"`
 	LowestSecond *int64    `json:"lowestSecond"` // of the whole seconds; null: there was none
-	Latency      latencies `json:"latencyMs"`
+	Latency      Latencies `json:"latencyMs"`
 }
 
-// latencies are percentiles in milliseconds. Count is of the operations that were due in the
+// Latencies are percentiles in milliseconds. Count is of the operations that were due in the
 // window: in an open loop also those that were answered after it.
-type latencies struct {
+type Latencies struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`
 	P50   float64 `json:"p50"`
@@ -54,24 +58,40 @@ type latencies struct {
 	Max   float64 `json:"max"`
 }
 
-func newLatencies(h *hdrhistogram.Histogram) latencies {
+func newLatencies(h *hdrhistogram.Histogram) Latencies {
 	if h == nil {
-		return latencies{}
+		return Latencies{}
 	}
 	ms := func(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }
-	return latencies{
+	return Latencies{
 		Count: h.TotalCount(), Mean: h.Mean() / float64(time.Millisecond),
 		P50: ms(h.ValueAtPercentile(50)), P90: ms(h.ValueAtPercentile(90)), P99: ms(h.ValueAtPercentile(99)),
 		P999: ms(h.ValueAtPercentile(99.9)), Max: ms(h.Max()),
 	}
 }
 
-func newReport(p *benchPlan, r *recorder) *benchReport {
+// Setup is what a report repeats of how its run was asked for.
+type Setup struct {
+	Servers  []string
+	Mix      string
+	Conns    int
+	Inflight int
+	Size     int
+	Keys     int
+	Fill     int           // znodes that the run was to create; 0: it ran for a time
+	Rate     float64       // of an open loop; 0: closed
+	Warmup   time.Duration // before the window
+	Cores    float64       // that the loader kept busy
+}
+
+// NewReport makes the report of what was recorded.
+func NewReport(p Setup, r *Recorder) *Report {
 	window := r.window()
-	report := &benchReport{
+	report := &Report{
 		Servers: p.Servers, Mix: p.Mix, Conns: p.Conns, Inflight: p.Inflight, Size: p.Size, Keys: p.Keys,
 		OpenLoop: p.Rate, Warmup: p.Warmup.Seconds(), Seconds: window.Seconds(),
-		Errors: r.errors, SessionsLost: r.lost,
+		LoaderCores: p.Cores,
+		Errors:      r.errors, SessionsLost: r.lost,
 	}
 	if p.Fill > 0 {
 		report.Mix, report.Keys, report.Warmup = fmt.Sprintf("fill=%d", p.Fill), 0, 0
@@ -82,7 +102,7 @@ func newReport(p *benchPlan, r *recorder) *benchReport {
 		if rec.acks == 0 && rec.failed == 0 && rec.latency == nil {
 			continue
 		}
-		report.Ops = append(report.Ops, newOpReport(opKind(k).String(), rec, window))
+		report.Ops = append(report.Ops, newOpReport(Kind(k).String(), rec, window))
 		total.acks += rec.acks
 		total.failed += rec.failed
 		total.seconds = addAll(total.seconds, rec.seconds)
@@ -100,8 +120,8 @@ func newReport(p *benchPlan, r *recorder) *benchReport {
 	return report
 }
 
-func newOpReport(name string, rec *kindRecord, window time.Duration) opReport {
-	o := opReport{Op: name, Acked: rec.acks, Failed: rec.failed, Latency: newLatencies(rec.latency)}
+func newOpReport(name string, rec *kindRecord, window time.Duration) OpReport {
+	o := OpReport{Op: name, Acked: rec.acks, Failed: rec.failed, Latency: newLatencies(rec.latency)}
 	if window > 0 {
 		o.Rate = float64(rec.acks) / window.Seconds()
 	}
@@ -113,8 +133,8 @@ func newOpReport(name string, rec *kindRecord, window time.Duration) opReport {
 	return o
 }
 
-// text is the report for people.
-func (r *benchReport) text() string {
+// Text is the report for people.
+func (r *Report) Text() string {
 	var b strings.Builder
 	loop := "closed loop"
 	if r.OpenLoop > 0 {
@@ -140,6 +160,9 @@ func (r *benchReport) text() string {
 	}
 	t.Flush()
 	fmt.Fprintf(&b, "\nlongest gap between acknowledgements: %.1f ms, at %.3f s\n", r.LongestGap, r.LongestGapAt)
+	if r.LoaderCores > 0 {
+		fmt.Fprintf(&b, "the loader kept %.2f cores busy\n", r.LoaderCores)
+	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Errors)) {
 		fmt.Fprintf(&b, "failed with %s: %d\n", reason, r.Errors[reason])
 	}

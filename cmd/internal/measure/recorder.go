@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"math/bits"
@@ -16,17 +16,17 @@ const (
 	latencyUnit = time.Microsecond
 	// gapUnit is the resolution of the longest gap between acknowledgements.
 	gapUnit = 100 * time.Microsecond
-	// maxRecorders bounds the histograms of runs with many connections, which then share them.
-	maxRecorders = 16
+	// MaxRecorders bounds the histograms of runs with many connections, which then share them.
+	MaxRecorders = 16
 )
 
-// recorder gathers what was measured in a window of time. Connections that share one take turns;
+// Recorder gathers what was measured in a window of time. Connections that share one take turns;
 // the recorders of a run are merged when it has ended.
-type recorder struct {
+type Recorder struct {
 	from, to time.Duration // the window; to 0: open
 
 	mu     sync.Mutex
-	kinds  [numKinds]kindRecord
+	kinds  [NumKinds]kindRecord
 	acked  []uint64      // bit i: something was acknowledged in the i-th gapUnit of the window
 	last   time.Duration // of the acknowledgements in the window
 	errors map[string]int64
@@ -41,15 +41,16 @@ type kindRecord struct {
 	failed  int64
 }
 
-func newRecorder(from, to time.Duration) *recorder {
-	return &recorder{from: from, to: to, errors: map[string]int64{}}
+// NewRecorder returns a recorder of the window between two times of a run; to 0 leaves it open.
+func NewRecorder(from, to time.Duration) *Recorder {
+	return &Recorder{from: from, to: to, errors: map[string]int64{}}
 }
 
-func (r *recorder) within(t time.Duration) bool { return t >= r.from && (r.to == 0 || t < r.to) }
+func (r *Recorder) within(t time.Duration) bool { return t >= r.from && (r.to == 0 || t < r.to) }
 
-// ack records an operation that was due at one time and acknowledged at another. Latency belongs
+// Ack records an operation that was due at one time and acknowledged at another. Latency belongs
 // to the time when it was due, however late the answer: so nothing is left out because it was slow.
-func (r *recorder) ack(k opKind, due, end time.Duration) {
+func (r *Recorder) Ack(k Kind, due, end time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rec := &r.kinds[k]
@@ -73,8 +74,8 @@ func (r *recorder) ack(k opKind, due, end time.Duration) {
 	r.last = max(r.last, at)
 }
 
-// fail records an operation that ended without success.
-func (r *recorder) fail(k opKind, due time.Duration, reason string) {
+// Fail records an operation that ended without success.
+func (r *Recorder) Fail(k Kind, due time.Duration, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.within(due) {
@@ -83,8 +84,8 @@ func (r *recorder) fail(k opKind, due time.Duration, reason string) {
 	}
 }
 
-// skip records that n operations were due in the window and never begun.
-func (r *recorder) skip(n int64) {
+// Skip records that n operations were due in the window and never begun.
+func (r *Recorder) Skip(n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n > 0 {
@@ -92,8 +93,8 @@ func (r *recorder) skip(n int64) {
 	}
 }
 
-// sessionLost records that a session expired.
-func (r *recorder) sessionLost() {
+// SessionLost records that a session expired.
+func (r *Recorder) SessionLost() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lost++
@@ -107,8 +108,8 @@ func grow[T any](s []T, i int) []T {
 	return slices.Grow(s, i+1-len(s))[:i+1]
 }
 
-// merge adds what other recorded; nobody writes to either any more.
-func (r *recorder) merge(other *recorder) {
+// Merge adds what other recorded; nobody writes to either any more.
+func (r *Recorder) Merge(other *Recorder) {
 	for k := range r.kinds {
 		to, from := &r.kinds[k], &other.kinds[k]
 		if to.latency == nil {
@@ -145,7 +146,7 @@ func addAll(sum, add []int64) []int64 {
 
 // window returns how long was measured: the window, or when it is open the time up to the last
 // acknowledgement.
-func (r *recorder) window() time.Duration {
+func (r *Recorder) window() time.Duration {
 	if r.to == 0 {
 		return r.last
 	}
@@ -154,7 +155,7 @@ func (r *recorder) window() time.Duration {
 
 // longestGap returns the longest time in the window without an acknowledgement, and when it began.
 // The window's ends count as acknowledgements. It is right to two gapUnits.
-func (r *recorder) longestGap() (gap, at time.Duration) {
+func (r *Recorder) longestGap() (gap, at time.Duration) {
 	end := int(r.window() / gapUnit)
 	begin := 0 // of the run of empty slots that is being walked
 	longest, where := 0, 0
