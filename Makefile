@@ -34,6 +34,14 @@ bench: build build/zookeeper ## Quoll and Apache ZooKeeper side by side, and the
 build/zookeeper: jepsen/compat/pom.xml # the jars of Apache ZooKeeper, from Maven Central
 	mvn -q -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$@
 
+build/etcd: cmd/etcdload/go.mod # the server of etcd, as new as the client there, by way of a module that is thrown away
+	rm -rf $@-module && mkdir -p $@-module && cd $@-module && $(GO) mod init etcd && \
+	$(GO) get go.etcd.io/etcd/server/v3@$$(awk '$$1 == "go.etcd.io/etcd/client/v3" {print $$2}' $(CURDIR)/$<) && \
+	$(GO) build -o ../etcd go.etcd.io/etcd/server/v3 && rm -rf ../etcd-module
+
+build/etcdload: $(wildcard cmd/etcdload/* cmd/internal/measure/*.go) # the load generator for etcd, a module of its own
+	cd cmd/etcdload && $(GO) test . && $(GO) build -o $(CURDIR)/$@ .
+
 microbench: ## every benchmark of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

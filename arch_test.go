@@ -44,6 +44,7 @@ var layers = []layer{
 	{".", "election log log/vfs session transport transport/admin transport/wire tree zab", false},
 	{"cmd/quoll", ". cmd/internal/measure cmd/internal/table jepsen/campaign jepsen/cluster jepsen/driver jepsen/nemesis jepsen/report jepsen/sim jepsen/workload log log/vfs transport/client transport/wire tree zab", false},
 
+	{"cmd/etcdload", "cmd/internal/measure", false},
 	{"cmd/internal/measure", "", false},
 	{"cmd/internal/table", "cmd/internal/measure", false},
 
