@@ -28,8 +28,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
-bench: build build/zookeeper ## Quoll and Apache ZooKeeper side by side, and the ratios
-	bin/quoll compare --zookeeper build/zookeeper $(BENCH)
+bench: build build/zookeeper build/etcd build/etcdload ## Quoll, Apache ZooKeeper and etcd side by side, and the ratios
+	bin/quoll compare --zookeeper build/zookeeper --etcd build/etcd --etcd-load build/etcdload --out build/bench $(BENCH)
 
 build/zookeeper: jepsen/compat/pom.xml # the jars of Apache ZooKeeper, from Maven Central
 	mvn -q -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$@

@@ -6,346 +6,249 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"quoll/cmd/internal/measure"
-	"quoll/jepsen/cluster"
+	"quoll/cmd/internal/table"
 )
 
-// compareCmd measures Quoll and Apache ZooKeeper side by side: both run on this machine at the
-// same time, three servers each, fsync on in both, and each workload loads first the one and then
-// the other while the other is idle. What counts is the ratio.
+// compareCmd measures Quoll, Apache ZooKeeper and etcd side by side: all run on this machine at the
+// same time, as many servers of each, fsync on in all, and each workload loads first the one and
+// then the others while the rest is idle. What counts is the ratio. The loader does not know whom
+// it loads: Quoll and ZooKeeper get the same bytes.
 type compareCmd struct {
-	ZooKeeper string        `name:"zookeeper" required:"" type:"existingdir" placeholder:"DIR" help:"Where the jars of Apache ZooKeeper are."`
-	Duration  time.Duration `default:"10s" help:"How long to measure each workload."`
-	Warmup    time.Duration `default:"3s" help:"How long to run before that."`
-	Fill      int           `default:"1000000" help:"Znodes to create, and to restart with; 0 leaves that out."`
-	Servers   int           `default:"3" help:"Servers on each side."`
-	Only      []string      `placeholder:"NAME" help:"Rows to measure: writes, one-write, creates, reads, one-read, mixed, gap, fill."`
+	ZooKeeper string        `name:"zookeeper" type:"existingdir" placeholder:"DIR" help:"Where the jars of Apache ZooKeeper are; without, only goals that are not relative to it are judged."`
+	Etcd      string        `type:"existingfile" placeholder:"FILE" help:"The etcd server; without, its column stays empty."`
+	EtcdLoad  string        `type:"existingfile" placeholder:"FILE" help:"The load generator for etcd."`
+	Only      []string      `placeholder:"NAME,..." help:"Rows to measure: ${compare_rows}."`
+	Quick     bool          `help:"Small sizes and short times, to see that everything can be measured; its figures count for nothing."`
+	Duration  time.Duration `help:"How long to measure each workload (10s; quick: 2s)."`
+	Warmup    time.Duration `help:"How long to run before that (3s; quick: 1s)."`
+	Long      time.Duration `help:"How long to write for the lowest second (5m; quick: 10s)."`
+	Fill      int           `help:"Znodes to create, and to restart with (1000000; quick: 20000)."`
+	Idle      int           `help:"Sessions that only ping (20000; quick: 1000)."`
+	Repeat    int           `help:"How often to kill a leader, to restart and to list, for the median (3; quick: 1)."`
+	Servers   int           `default:"3" help:"Servers of each system."`
+	Out       string        `type:"path" placeholder:"DIR" help:"Write results.json, table.md and chart.svg there."`
 }
 
-// comparison is a row of the result.
-type comparison struct {
-	name   string
-	unit   string
-	goal   string // what the project asks of Quoll, in words
-	theirs float64
-	ours   float64
-	lower  bool // less is better
+// Validate is called by the command line's parser.
+func (m *compareCmd) Validate() error {
+	switch {
+	case m.Duration < 0 || m.Warmup < 0 || m.Long < 0 || m.Fill < 0 || m.Idle < 0 || m.Repeat < 0:
+		return errors.New("--duration, --warmup, --long, --fill, --idle and --repeat: want positive values")
+	case m.Servers < 1:
+		return fmt.Errorf("--servers=%d: want at least 1", m.Servers)
+	case (m.Etcd == "") != (m.EtcdLoad == ""):
+		return errors.New("--etcd and --etcd-load: want both or none")
+	}
+	return checkRows(m.Only)
 }
 
-// side is one of the two systems.
-type side struct {
-	name string
-	*cluster.Cluster
-	littered bool // told that znodes of a run stay
-	slow     bool // was without a leader for longer than gapSuspect
+// settle fills in what the command line left open.
+func (m *compareCmd) settle() {
+	full := compareCmd{Duration: 10 * time.Second, Warmup: 3 * time.Second, Long: 5 * time.Minute, Fill: 1_000_000, Idle: 20_000, Repeat: 3}
+	if m.Quick {
+		full = compareCmd{Duration: 2 * time.Second, Warmup: time.Second, Long: 10 * time.Second, Fill: 20_000, Idle: 1000, Repeat: 1}
+	}
+	for _, t := range []struct {
+		flag *time.Duration
+		full time.Duration
+	}{{&m.Duration, full.Duration}, {&m.Warmup, full.Warmup}, {&m.Long, full.Long}} {
+		if *t.flag == 0 {
+			*t.flag = t.full
+		}
+	}
+	for _, n := range []struct {
+		flag *int
+		full int
+	}{{&m.Fill, full.Fill}, {&m.Idle, full.Idle}, {&m.Repeat, full.Repeat}} {
+		if *n.flag == 0 {
+			*n.flag = n.full
+		}
+	}
 }
 
-// Run performs the command. The servers' directories go when all is well; else they are evidence.
-func (m *compareCmd) Run(c *console) (err error) {
+// Run performs the command. What was measured is printed and written even when something failed.
+func (m *compareCmd) Run(c *console) error {
+	m.settle()
 	dir, err := os.MkdirTemp("", "quoll-compare-")
 	if err != nil {
 		return err
 	}
-	sides := []side{{name: "zookeeper"}, {name: "quoll"}}
-	defer func() {
-		if err == nil && !slices.ContainsFunc(sides, func(s side) bool { return s.slow }) || c.ctx.Err() != nil {
-			os.RemoveAll(dir)
-			return
-		}
-		fmt.Fprintf(c.err, "quoll: the servers' directories, with their logs, are kept: %s\n", dir)
-	}()
-	defer func() {
-		for i := range sides {
-			if sides[i].Cluster != nil {
-				sides[i].Close()
-			}
-		}
-	}()
-	if err = m.start(c, sides, dir); err != nil {
-		return err
-	}
-	rows, err := m.rows(c, sides)
-	// That a server died explains an error, and makes numbers worthless that look right.
-	for i := range sides {
-		if ended := sides[i].Failed(); ended != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", sides[i].name, ended))
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return printComparison(c, rows)
-}
-
-// start starts both sides and waits until they serve.
-func (m *compareCmd) start(c *console, sides []side, dir string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	commands := []func(string) []string{cluster.ZooKeeper(m.ZooKeeper), cluster.Quoll(self)}
-	for i := range sides {
-		home := filepath.Join(dir, sides[i].name)
-		if err = os.Mkdir(home, 0o755); err != nil {
-			return err
-		}
-		sides[i].Cluster, err = cluster.Start(cluster.Options{Dir: home, Size: m.Servers, Command: commands[i]})
-		if err != nil {
-			return err
-		}
+	r := &comparing{compareCmd: m, c: c, dir: dir, self: self}
+	r.result = &table.Result{
+		Command: strings.Join(os.Args, " "), Started: time.Now(), Quick: m.Quick, Settings: m.settings(),
+		Rows: wanted(m.Only),
 	}
-	for i := range sides {
-		if err := sides[i].awaitServing(c.ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rows measures everything.
-func (m *compareCmd) rows(c *console, sides []side) ([]comparison, error) {
-	if err := m.warm(c, sides); err != nil {
-		return nil, err
-	}
-	var rows []comparison
-	for _, measure := range []func(*console, []side) ([]comparison, error){m.loads, m.gaps, m.fills} {
-		more, err := measure(c, sides)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, more...)
-	}
-	return rows, nil
-}
-
-// servingPatience is enough to load what a comparison fills.
-const servingPatience = 2 * time.Minute
-
-func (s *side) awaitServing(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, servingPatience)
-	defer cancel()
-	if err := s.AwaitServing(ctx); err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
-	}
-	return nil
-}
-
-func (m *compareCmd) wants(name string) bool {
-	return len(m.Only) == 0 || slices.Contains(m.Only, name)
-}
-
-// warm runs both until their code is compiled and their caches are filled.
-func (m *compareCmd) warm(c *console, sides []side) error {
-	for i := range sides {
-		for _, mix := range []string{"set=50,get=50", "create+delete=100"} {
-			b := benchCmd{Mix: mix, Conns: 16, Inflight: 32, Size: 100, Keys: 1000, Duration: 2 * m.Warmup}
-			if _, err := m.bench(c, &sides[i], b); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// bench performs one run against one side.
-func (m *compareCmd) bench(c *console, s *side, b benchCmd) (*measure.Report, error) {
-	b.Servers, b.Timeout, b.Seed = s.Servers(), 10*time.Second, 1
-	if b.Duration == 0 {
-		b.Duration, b.Warmup = m.Duration, m.Warmup
-	}
-	r, left, err := b.measure(c.ctx)
-	if left != nil && !s.littered {
-		s.littered = true
-		fmt.Fprintf(c.err, "%s: %v; this is told of the first run only\n", s.name, left)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
-	}
-	return r, nil
-}
-
-// loads measures the workloads that need nothing but load.
-func (m *compareCmd) loads(c *console, sides []side) (rows []comparison, err error) {
-	for _, w := range []struct {
-		name, mix, rate, latency string
-		conns, inflight          int
-	}{
-		{"writes", "set=100", "2x, then 5x", "p99 1/2, then 1/5", 16, 32},
-		{"creates", "create+delete=100", "5x", "", 16, 32},
-		{"reads", "get=100", "2x, then 5x", "", 16, 32},
-		{"mixed", "get=90,set=10", "2x, then 5x", "p99 1/2", 16, 32},
-		{"one-write", "set=100", "", "p50 1/2", 1, 1},
-		{"one-read", "get=100", "", "p50 1/2", 1, 1},
-	} {
-		if !m.wants(w.name) {
-			continue
-		}
-		rate := comparison{name: w.name, unit: "op/s", goal: w.rate}
-		p50 := comparison{name: w.name + " p50", unit: "ms", lower: true, goal: w.latency}
-		p99 := comparison{name: w.name + " p99", unit: "ms", lower: true, goal: w.latency}
-		for i := range sides {
-			b := benchCmd{Mix: w.mix, Conns: w.conns, Inflight: w.inflight, Size: 100, Keys: 1000}
-			r, err := m.bench(c, &sides[i], b)
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(c.err, "%s: %s", sides[i].name, r.Text())
-			rate.set(i, r.Total.Rate)
-			p50.set(i, r.Total.Latency.P50)
-			p99.set(i, r.Total.Latency.P99)
-		}
-		if w.conns == 1 {
-			rows = append(rows, p50, p99)
-		} else {
-			rows = append(rows, rate, p99)
-		}
-	}
-	return rows, nil
-}
-
-func (r *comparison) set(side int, v float64) {
-	if side == 0 {
-		r.theirs = v
+	err = r.measure()
+	if err != nil && c.ctx.Err() == nil || r.keep {
+		fmt.Fprintf(c.err, "quoll: the servers' directories, with their logs, are kept: %s\n", dir)
 	} else {
-		r.ours = v
+		os.RemoveAll(dir)
+	}
+	return errors.Join(err, r.publish())
+}
+
+// settings are what the figures depend on, for whoever reads them.
+func (m *compareCmd) settings() map[string]string {
+	return map[string]string{
+		"duration": m.Duration.String() + " after " + m.Warmup.String(), "long run": m.Long.String(),
+		"znodes": fmt.Sprint(m.Fill), "idle sessions": fmt.Sprint(m.Idle), "servers": fmt.Sprintf("%d of each system, on loopback", m.Servers),
 	}
 }
 
-// gapAfter is when the leader is killed in a run of gapRun. A gap over gapSuspect, in ms, is none
-// that an election explains.
-const (
-	gapAfter   = 2 * time.Second
-	gapRun     = 8 * time.Second
-	gapSuspect = 3000
-)
+// comparing is a comparison under way.
+type comparing struct {
+	*compareCmd
+	c      *console
+	dir    string // of all servers
+	self   string // this program
+	keep   bool   // dir is evidence
+	result *table.Result
 
-// gaps kills the leader under one writer that reconnects.
-func (m *compareCmd) gaps(c *console, sides []side) ([]comparison, error) {
-	if !m.wants("gap") || m.Servers < 3 {
-		return nil, nil
+	sides []*side // of the stage under way
+	etcd  *etcd   // nil: not there
+}
+
+// stage is a part of the comparison that begins with fresh servers: what the one leaves behind in
+// memory and on disk must not be in the figures of the next.
+type stage struct {
+	name  string
+	rows  []string
+	etcd  bool         // takes part
+	first func() error // what the steps rest on; nil: nothing
+	steps []func() error
+}
+
+func (r *comparing) stages() []stage {
+	return []stage{
+		{name: "bare", rows: []string{"empty", "idle", "ls"}, steps: []func() error{r.empty, r.idle, r.list}},
+		{
+			name: "load", rows: []string{"writes", "write-p99", "creates", "reads", "mixed", "one-write", "one-read", "linear", "gap"},
+			etcd: true, first: r.warm, steps: []func() error{r.loads, r.linear, r.gaps},
+		},
+		{
+			name: "full", rows: []string{"fill", "rss", "heap", "restart", "lowest", "gap-full"},
+			first: r.fills, steps: []func() error{r.lowest, r.fullGaps, r.restarts},
+		},
 	}
-	row := comparison{name: "write gap, leader killed", unit: "ms", lower: true, goal: "300 ms, then 100 ms"}
-	for i := range sides {
-		gap, err := m.gap(c, &sides[i])
+}
+
+// measure goes through everything. What fails does not keep the rest from being measured.
+func (r *comparing) measure() error {
+	var failures []error
+	note := func(err error) {
 		if err != nil {
-			return nil, err
+			failures = append(failures, err)
+			r.result.Failures = append(r.result.Failures, err.Error())
 		}
-		row.set(i, gap)
 	}
-	return []comparison{row}, nil
+	note(r.describe())
+	note(r.loaders())
+	note(r.heap())
+	for _, s := range r.stages() {
+		if slices.ContainsFunc(s.rows, r.wants) && r.c.ctx.Err() == nil {
+			note(r.perform(s))
+		}
+	}
+	r.judgeLoaders()
+	if err := context.Cause(r.c.ctx); err != nil {
+		return err
+	}
+	return errors.Join(failures...)
 }
 
-// gap returns the median of three.
-func (m *compareCmd) gap(c *console, s *side) (float64, error) {
-	var gaps [3]float64
-	for i := range gaps {
-		gap, err := m.killLeader(c, s)
+// perform starts the servers of a stage, measures and ends them. A step that fails does not keep
+// the next from being measured, a server that died does: it makes numbers worthless that look right.
+func (r *comparing) perform(s stage) (err error) {
+	defer func() {
+		r.close()
 		if err != nil {
-			return 0, err
+			err = fmt.Errorf("stage %s: %w", s.name, err)
 		}
-		gaps[i] = gap
+	}()
+	if err = r.start(s); err != nil {
+		return err
 	}
-	slices.Sort(gaps[:])
-	return gaps[1], nil
+	if s.first != nil {
+		if err = errors.Join(s.first(), r.died()); err != nil {
+			return err
+		}
+	}
+	for _, step := range s.steps {
+		err = errors.Join(err, step())
+		if died := r.died(); died != nil || r.c.ctx.Err() != nil {
+			return errors.Join(err, died)
+		}
+	}
+	return err
 }
 
-// killLeader kills the leader under a writer, starts it again, and returns the gap.
-func (m *compareCmd) killLeader(c *console, s *side) (float64, error) {
-	leader, err := s.Leader(c.ctx)
+// died tells of servers that ended by themselves.
+func (r *comparing) died() (err error) {
+	for _, side := range r.sides {
+		if ended := side.Failed(); ended != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", side.name, ended))
+		}
+	}
+	return err
+}
+
+func (r *comparing) wants(name string) bool {
+	return len(r.Only) == 0 || slices.Contains(r.Only, name)
+}
+
+// progress tells the user what goes on: the whole takes half an hour.
+func (r *comparing) progress(format string, args ...any) {
+	fmt.Fprintf(r.c.err, format+"\n", args...)
+}
+
+// run adds a run to the result. Operations that fail are no news where a leader was killed.
+func (r *comparing) run(row string, s table.System, report *measure.Report) {
+	if failed := report.Total.Failed; failed > 0 && row != "gap" && row != "gap-full" {
+		r.result.Note(row, "%s failed %d operations of %d", s, failed, failed+report.Total.Acked)
+	}
+	r.progress("%s, %s: %s", row, s, report.Text())
+	r.result.Runs = append(r.result.Runs, table.Run{Row: row, System: s, Report: report})
+}
+
+// publish prints the table, and writes it when there is a place for it.
+func (r *comparing) publish() error {
+	if r.Out != "" {
+		if err := r.result.Write(r.Out); err != nil {
+			return err
+		}
+		r.progress("written: %s", filepath.Join(r.Out, "{results.json,table.md,chart.svg}"))
+	}
+	return r.c.printf("%s", r.result.Text())
+}
+
+// describe notes what the figures were measured on.
+func (r *comparing) describe() error {
+	facts := machineFacts(runtime.Version())
+	sync, err := fsyncTime(r.dir)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	killed := make(chan struct{})
-	kill := time.AfterFunc(gapAfter, func() {
-		s.Kill(leader)
-		close(killed)
-	})
-	r, err := m.bench(c, s, benchCmd{Gap: true, Size: 100, Duration: gapRun})
-	if !kill.Stop() {
-		<-killed
+	if mounts, failed := os.ReadFile("/proc/mounts"); failed == nil { // which Linux alone has
+		facts = append(facts, table.Fact{Name: "file system of the servers", Value: fileSystem(string(mounts), r.dir)})
 	}
-	if err != nil {
-		return 0, err
+	facts = append(facts, table.Fact{Name: "fsync of 512 appended bytes", Value: fmt.Sprintf("%.2f ms (median)", sync.Seconds()*1e3)})
+	facts = append(facts, table.Fact{Name: "Quoll", Value: revision()})
+	if r.ZooKeeper != "" {
+		facts = append(facts, table.Fact{Name: "ZooKeeper", Value: zooKeeperVersion(r.ZooKeeper)})
 	}
-	if r.LongestGap > gapSuspect {
-		s.slow = true
-		fmt.Fprintf(c.err, "%s: nothing was acknowledged for %.0f ms when server %d, the leader, was killed\n",
-			s.name, r.LongestGap, leader+1)
+	if r.Etcd != "" {
+		facts = append(facts, table.Fact{Name: "etcd", Value: etcdVersion(r.c.ctx, r.Etcd)})
 	}
-	if err := s.Restart(leader); err != nil {
-		return 0, err
-	}
-	return r.LongestGap, s.awaitServing(c.ctx)
-}
-
-// fills creates many znodes, and restarts a server that has them.
-func (m *compareCmd) fills(c *console, sides []side) ([]comparison, error) {
-	if !m.wants("fill") || m.Fill == 0 {
-		return nil, nil
-	}
-	rate := comparison{name: fmt.Sprintf("filling %d znodes", m.Fill), unit: "op/s", goal: "8x"}
-	memory := comparison{name: "resident bytes per znode", unit: "B", lower: true, goal: "1/4"}
-	restart := comparison{name: "restart with them", unit: "s", lower: true, goal: "1/4, then 1/8"}
-	for i := range sides {
-		s := &sides[i]
-		before, err := s.Resident(0)
-		if err != nil {
-			return nil, err
-		}
-		r, err := m.bench(c, s, benchCmd{Fill: m.Fill, Conns: 16, Inflight: 64, Size: 100, Duration: time.Second, Mix: "create=100", Keys: 1})
-		if err != nil {
-			return nil, err
-		}
-		after, err := s.Resident(0)
-		if err != nil {
-			return nil, err
-		}
-		took, err := restartTime(c.ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		rate.set(i, r.Total.Rate)
-		memory.set(i, float64(after-before)/float64(m.Fill))
-		restart.set(i, took.Seconds())
-	}
-	return []comparison{rate, memory, restart}, nil
-}
-
-// restartTime stops a follower and measures how long it takes from its start until it serves.
-func restartTime(ctx context.Context, s *side) (time.Duration, error) {
-	leader, err := s.Leader(ctx)
-	if err != nil {
-		return 0, err
-	}
-	victim := (leader + 1) % len(s.Servers())
-	s.Stop(victim)
-	watch := measure.StartWatch()
-	if err = s.Restart(victim); err != nil {
-		return 0, err
-	}
-	err = s.awaitServing(ctx)
-	return watch.Now(), err
-}
-
-func printComparison(c *console, rows []comparison) error {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "what\tunit\tzookeeper\tquoll\tratio\tgoal\t")
-	for _, r := range rows {
-		ratio := "-"
-		if r.theirs > 0 && r.ours > 0 {
-			ratio = fmt.Sprintf("%.2fx", r.ours/r.theirs)
-			if r.lower {
-				ratio = fmt.Sprintf("1/%.1f", r.theirs/r.ours)
-			}
-		}
-		fmt.Fprintf(t, "%s\t%s\t%.4g\t%.4g\t%s\t%s\t\n", r.name, r.unit, r.theirs, r.ours, ratio, r.goal)
-	}
-	t.Flush()
-	return c.printf("%s", b.String())
+	r.result.Machine = facts
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -25,7 +26,9 @@ type cli struct {
 	Stat       statCmd       `cmd:"" help:"Print what is known of a znode besides its data."`
 	FourLetter fourLetterCmd `cmd:"" name:"4lw" help:"Ask a server a four-letter word, such as srvr."`
 	Bench      benchCmd      `cmd:"" help:"Put load on servers and measure them."`
-	Compare    compareCmd    `cmd:"" help:"Measure Quoll and Apache ZooKeeper side by side."`
+	Compare    compareCmd    `cmd:"" help:"Measure Quoll, Apache ZooKeeper and etcd side by side."`
+	Null       nullCmd       `cmd:"" hidden:"" help:"Answer every request at once, from nothing: what does the load generator cost?"`
+	Idle       idleCmd       `cmd:"" hidden:"" help:"Open sessions that only ping."`
 	Sim        simCmd        `cmd:"" help:"Run simulated ensembles under faults and check all that they promise."`
 	Jepsen     jepsenCmd     `cmd:"" help:"Test an ensemble of real processes: load, faults, and a judgement of what clients saw."`
 	Version    versionCmd    `cmd:"" help:"Print the version of this program."`
@@ -79,6 +82,7 @@ func run(args []string, c *console) (code int) {
 		kong.Writers(c.out, c.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Bind(c),
+		kong.Vars{"compare_rows": strings.Join(rowNames(), " ")},
 	)
 	if err != nil {
 		panic(err) // the struct tags above are wrong

@@ -115,3 +115,16 @@ func parsePortRange(text string) (low, high int) {
 	}
 	return low, high
 }
+
+// TakePorts returns n free ports of the loopback interface, which no other ensemble on this
+// machine takes until release is called. It is for servers that Start does not know how to run.
+func TakePorts(n int) (ports []int, release func(), err error) {
+	b, err := takePorts(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range n {
+		ports = append(ports, b.port(i))
+	}
+	return ports, b.release, nil
+}
