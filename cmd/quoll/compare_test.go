@@ -69,7 +69,7 @@ func TestCompareCommandLine(t *testing.T) {
 // Every row has a goal, and belongs to a stage that measures it.
 func TestRows(t *testing.T) {
 	r := new(comparing)
-	r.compareCmd = new(compareCmd)
+	r.compareCmd = &compareCmd{ZooKeeper: "jars"}
 	staged := map[string]int{}
 	for _, s := range r.stages() {
 		for _, row := range s.rows {
