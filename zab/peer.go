@@ -2,8 +2,10 @@ package zab
 
 import "fmt"
 
-// DefaultWindowBytes bounds the txns kept in memory for learners that were away for a moment.
-const DefaultWindowBytes = 64 << 20
+// DefaultWindowBytes bounds the txns kept in memory for learners that were away for a moment: more than a
+// second of writes at full load, and no more than 16 B for each of a million znodes. Who was away for
+// longer is sent the log.
+const DefaultWindowBytes = 16 << 20
 
 // Config is what a Peer needs to know. Ticks are the shell's quantum.
 type Config struct {

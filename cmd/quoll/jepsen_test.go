@@ -113,7 +113,7 @@ func TestAgain(t *testing.T) {
 	} {
 		parse := func(args []string) (*jepsenCmd, campaign.Options) {
 			var c cli
-			parser, err := kong.New(&c, kong.Bind(&console{}))
+			parser, err := kong.New(&c, kong.Bind(&console{}), variables())
 			require.NoError(t, err)
 			_, err = parser.Parse(args)
 			require.NoError(t, err)

@@ -82,7 +82,7 @@ func run(args []string, c *console) (code int) {
 		kong.Writers(c.out, c.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Bind(c),
-		kong.Vars{"compare_rows": strings.Join(rowNames(), " ")},
+		variables(),
 	)
 	if err != nil {
 		panic(err) // the struct tags above are wrong
@@ -120,3 +120,6 @@ func (versionCmd) Run(c *console) error {
 	}
 	return c.printf("quoll %s%s %s\n", version, revision, info.GoVersion)
 }
+
+// variables are what the help texts of commands refer to.
+func variables() kong.Vars { return kong.Vars{"compare_rows": strings.Join(rowNames(), " ")} }
