@@ -112,13 +112,49 @@ func (versionCmd) Run(c *console) error {
 	if !ok {
 		return errors.New("this binary was built without its version")
 	}
-	version, revision := info.Main.Version, ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = " " + s.Value
+	from := commit()
+	if from != unknownCommit {
+		from = " " + from
+	} else {
+		from = ""
+	}
+	return c.printf("quoll %s%s %s\n", info.Main.Version, from, info.GoVersion)
+}
+
+// revision is the commit that the Makefile built this program from, with -modified if its tree had been
+// changed. It is empty outside a checkout, and when go build was called by hand.
+var revision string
+
+// unknownCommit stands for one that nobody has recorded.
+const unknownCommit = "unknown"
+
+// commit names the source that this program was built from.
+func commit() string {
+	if hash, modified := strings.CutSuffix(revision, "-modified"); modified {
+		return hash + ", with changes"
+	}
+	if revision != "" {
+		return revision
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return unknownCommit
+	}
+	return stamped(info.Settings)
+}
+
+// stamped finds the commit in what the Go command has recorded of itself.
+func stamped(settings []debug.BuildSetting) string {
+	hash, changes := unknownCommit, ""
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision":
+			hash = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changes = ", with changes"
 		}
 	}
-	return c.printf("quoll %s%s %s\n", version, revision, info.GoVersion)
+	return hash + changes
 }
 
 // variables are what the help texts of commands refer to.

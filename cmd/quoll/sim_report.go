@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -207,22 +206,6 @@ func (r *simReport) violation(f *sim.Failure, seeds uint64, planFile string) {
 	}
 	r.print("FAILED seed %d: %s after %.3f s of virtual time%s\n  %s\n  commit: %s\n  replay: %s\n",
 		f.Plan.Seed, v.Check, float64(v.At)/1e6, where, strings.ReplaceAll(strings.TrimSpace(v.Text), "\n", "\n  "), commit(), replay)
-}
-
-// commit names the source that this program was built from.
-func commit() string {
-	revision, modified := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				revision = s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				modified = ", with changes"
-			}
-		}
-	}
-	return revision + modified
 }
 
 // progress tells how far a batch is, from time to time.
