@@ -31,8 +31,8 @@ type simCmd struct {
 	Workers   int           `placeholder:"N" help:"Runs at once. Default: one for each processor."`
 	Stop      bool          `help:"End at the first seed that fails."`
 
-	Trace     bool          `help:"Print what happens in a run, step by step. Needs --seed or --plan."`
-	Out       string        `type:"path" placeholder:"DIR" help:"Where files go: with --trace the steps as .jsonl, .shiviz and .viewer.json; with --shrink the plan. Default: plans to the working directory."`
+	Trace     bool          `help:"Print what happens in a run, step by step, and write it to files. Needs --seed or --plan."`
+	Out       string        `type:"path" placeholder:"DIR" help:"Where files go: with --trace the steps as .jsonl, .shiviz and .viewer.json, with --shrink the plan. Default: steps to sim-traces, plans to the working directory."`
 	Shrink    bool          `help:"Reduce the first run that fails, and write its plan to a file."`
 	ShrinkFor time.Duration `default:"2m" placeholder:"TIME" help:"How long to try that."`
 	JSON      bool          `name:"json" help:"Print a line of JSON for each failure, and one for the sum."`
@@ -48,6 +48,9 @@ const (
 // allFaults asks for the list of them.
 const allFaults = "list"
 
+// tracesDir is where --trace writes when nobody says where.
+const tracesDir = "sim-traces"
+
 // Validate is called by the command line's parser.
 func (s *simCmd) Validate() error {
 	if _, err := s.limits(); err != nil {
@@ -62,6 +65,11 @@ func (s *simCmd) Validate() error {
 			return fmt.Errorf("--faults %s: there is no such kind; --faults list prints them", name)
 		}
 	}
+	for _, name := range s.Checks {
+		if !slices.Contains(sim.Checks(), name) {
+			return fmt.Errorf("--checks %s: there is no such check; they are %s", name, strings.Join(sim.Checks(), " "))
+		}
+	}
 	one := s.Seed != "" || s.Plan != ""
 	switch {
 	case s.Workload != "" && !slices.Contains(workload.Names(), s.Workload):
@@ -71,7 +79,7 @@ func (s *simCmd) Validate() error {
 	case s.Trace && !one:
 		return errors.New("--trace prints one run: name it with --seed or --plan")
 	case s.Trace && s.JSON:
-		return errors.New("--trace and --json exclude each other: --out writes the steps as JSON")
+		return errors.New("--trace and --json exclude each other: the steps are written as JSON, too")
 	case s.Plan != "" && (s.Servers != "" || s.Faults != nil || s.Workload != "" || s.Checks != nil):
 		return errors.New("--plan: the plan says which servers, faults, workload and checks")
 	}
@@ -145,8 +153,11 @@ func (s *simCmd) Run(c *console) error {
 		}
 		return nil
 	}
-	if s.Out != "" {
-		if err := os.MkdirAll(s.Out, 0o755); err != nil {
+	for _, dir := range []string{s.Out, s.traces()} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
@@ -182,6 +193,14 @@ func (s *simCmd) Run(c *console) error {
 	return r.batch(sim.Batch{
 		From: from, To: from + count - 1, Limits: limits, Workers: s.Workers, For: s.For, StopAtFirst: s.Stop,
 	})
+}
+
+// traces is the directory for the steps of a run; empty: they are not written.
+func (s *simCmd) traces() string {
+	if s.Trace && s.Out == "" {
+		return tracesDir
+	}
+	return s.Out
 }
 
 // replay is the command that runs a seed again, or a plan from a file.

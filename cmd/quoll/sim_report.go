@@ -89,7 +89,7 @@ func (r *simReport) one(plan sim.Plan) error {
 		Seeds: 1, VirtualUs: res.VirtualUs, Wall: time.Since(begin), Steps: res.Steps, Ops: int64(res.Ops), Commits: int64(res.Commits),
 		Hash: res.Hash, Cover: res.Cover,
 	}
-	if r.Trace && r.Out != "" {
+	if r.Trace {
 		if err := r.files(plan, recording.Steps, res); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (r *simReport) files(plan sim.Plan, steps []sim.Step, res *sim.Result) erro
 		{"viewer.json", func(w io.Writer) error { return sim.WriteView(w, sim.NewView(plan, steps, res)) }},
 	}
 	for _, form := range forms {
-		path := filepath.Join(r.Out, fmt.Sprintf("seed-%d.%s", plan.Seed, form.suffix))
+		path := filepath.Join(r.traces(), fmt.Sprintf("seed-%d.%s", plan.Seed, form.suffix))
 		if err := writeFile(path, form.write); err != nil {
 			return err
 		}

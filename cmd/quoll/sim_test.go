@@ -47,7 +47,10 @@ func TestSimTrace(t *testing.T) {
 		require.NoError(t, err)
 		require.NotZero(t, info.Size())
 	}
-	_, again, _ := doLong(t, "sim", "--seed", "5", "--servers", "3", "--observers", "0", "--trace")
+	t.Chdir(dir)
+	_, again, errs := doLong(t, "sim", "--seed", "5", "--servers", "3", "--observers", "0", "--trace")
+	require.FileExists(t, filepath.Join(tracesDir, "seed-5.jsonl"), "nobody said where")
+	require.Contains(t, errs, "wrote "+filepath.Join(tracesDir, "seed-5.jsonl")+"\n")
 	transcript := func(out string) string { return out[:strings.LastIndex(out, " ms  ")] }
 	require.Equal(t, transcript(out), transcript(again), "the same run")
 }
@@ -138,6 +141,7 @@ func TestSimUsage(t *testing.T) {
 		{"--observers", "-1"},
 		{"--faults", "kill,earthquake"},
 		{"--workload", "juggling"},
+		{"--checks", "C-MONO,nonsense"},
 		{"--trace"},
 		{"--seed", "1", "--trace", "--json"},
 		{"--plan", "x", "--faults", "kill"},

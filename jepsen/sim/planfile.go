@@ -69,6 +69,9 @@ func (p *Plan) check() error {
 	for _, us := range p.DriftUs {
 		want(us > -p.TickUs, "drift_us %d: a tick of %d µs would never end", us, p.TickUs)
 	}
+	for _, name := range p.Checks {
+		want(known[name], "checks: there is no %q", name)
+	}
 	for i := range p.Acts {
 		a := &p.Acts[i]
 		want(acts[a.Do] != nil, "acts[%d]: there is no act %q", i, a.Do)

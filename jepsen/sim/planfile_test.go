@@ -30,13 +30,14 @@ func TestPlanFileFaults(t *testing.T) {
 	plan := Draw(1, Limits{})
 	plan.Voters, plan.Clients, plan.Workload, plan.FaultUs, plan.TickUs = 20, 0, "juggling", -1, 10
 	plan.Observers, plan.DriftUs = 9, []int64{-10}
+	plan.Checks = []string{"I-ACK", "I-NACK"}
 	plan.Acts = []Act{{Do: "earthquake"}, {Do: "kill", AtUs: -1}}
 	var b bytes.Buffer
 	require.NoError(t, WritePlan(&b, &plan))
 	_, err = ReadPlan(&b)
 	for _, want := range []string{
 		"voters 20, observers 9", "clients 0", `workload "juggling"`, "fault_us -1", "tick_us 10", "drift_us has 1 entries for 29 servers",
-		"drift_us -10", `acts[0]: there is no act "earthquake"`, "acts[1]: at_us -1",
+		"drift_us -10", `checks: there is no "I-NACK"`, `acts[0]: there is no act "earthquake"`, "acts[1]: at_us -1",
 	} {
 		require.ErrorContains(t, err, want)
 	}

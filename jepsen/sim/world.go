@@ -160,6 +160,9 @@ func (w *World) chance(p int) bool { return p > 0 && w.rnd.IntN(1000) < p }
 
 // fail notes the first broken promise and ends the run.
 func (w *World) fail(check string, server zab.ServerID, format string, args ...any) {
+	if !known[check] { // nobody could ask for it with Plan.Checks
+		panic("the simulator has no check " + check)
+	}
 	if w.broken != nil || !w.plan.heeds(check) {
 		return
 	}
