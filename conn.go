@@ -25,8 +25,7 @@ const (
 	keptBuffer      = 64 << 10 // larger buffers are given back when empty
 	batchFrames     = 64       // frames handled under one hold of the locks
 	batchOut        = 256 << 10
-	electionShare   = 8  // of its session's timeout, that a handshake waits for a leader
-	openBytes       = 64 // what a request that waits costs beside its frame
+	electionShare   = 8 // of its session's timeout, that a handshake waits for a leader
 )
 
 // clientConn is a client's connection: the core's Conn, its socket, and the lock between them.
@@ -203,7 +202,7 @@ func (c *clientConn) room(frame []byte) error {
 	}
 	for {
 		c.mu.Lock()
-		full := c.pipe.Bytes()+c.pipe.Len()*openBytes > connPipeBytes && !c.Close
+		full := c.Waiting() > connPipeBytes && !c.Close
 		patience := time.Duration(c.TimeoutMs) * time.Millisecond
 		c.mu.Unlock()
 		if !full {

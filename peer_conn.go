@@ -88,6 +88,13 @@ func (c *Conn) Joining() bool { return c.state == joining }
 // Idle reports whether no request of c is unanswered.
 func (c *Conn) Idle() bool { return c.pipe.Idle() }
 
+// openBytes is what a request that waits costs beside its frame.
+const openBytes = 64
+
+// Waiting returns what the requests of c take that wait for answers, about. The shell reads no more from
+// the client while it is too much.
+func (c *Conn) Waiting() int { return c.pipe.Bytes() + c.pipe.Len()*openBytes }
+
 func (c *Conn) ticket() Ticket {
 	c.seq++
 	return Ticket{Conn: c.ID, Seq: c.seq}

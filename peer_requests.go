@@ -118,6 +118,9 @@ func (q *requestQueue) pop(n uint64) (request, bool) {
 // Open returns the number of local writes without an answer.
 func (p *Peer) Open() int { return len(p.requests.queue) - p.requests.head }
 
+// Backlog returns what waits here for answers: the bytes of writes, about, and questions to the leader.
+func (p *Peer) Backlog() (bytes, asks int) { return p.requests.nbytes, len(p.asks) }
+
 // Submit takes a client's write. It is answered once, by Sink.Reply when its txn is applied,
 // whatever happens to leaders in between; only the end of its connection, of this process or of
 // the session's patience leaves it open. The bytes of r belong to the Peer from here on.

@@ -62,4 +62,5 @@ type Commit struct {
 	Op      Op            // what was asked
 	Auth    []zab.AuthID  // of the connection that asked
 	Code    wire.Code     // outcome as the server has it in its history
+	Refused int           // the how manieth op of a multi the server had no room for; 0: none
 }

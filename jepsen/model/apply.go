@@ -21,7 +21,8 @@ type Change struct {
 
 // Apply executes a request at its place in the committed sequence and returns its answer, and what
 // it did, in order. A request that fails changes nothing, but takes its zxid. Zxids must ascend, or
-// it panics. Of c.Code only SessionMoved counts: nobody but the leader of the time can know.
+// it panics. Of c.Code only SessionMoved counts, nobody but the leader of the time can know, and
+// SystemError: the limits of servers are not those of the service, and the model has none.
 func (t *Tree) Apply(c *history.Commit) (history.Result, []Change) {
 	if c.Zxid <= t.applied {
 		panic(fmt.Sprintf("model: commit %v behind %v", c.Zxid, t.applied))
@@ -29,6 +30,9 @@ func (t *Tree) Apply(c *history.Commit) (history.Result, []Change) {
 	t.applied = c.Zxid
 	if c.Code == wire.SessionMoved {
 		return failed(wire.SessionMoved), nil
+	}
+	if c.Code == wire.SystemError && c.Op.Kind.IsWrite() {
+		return failed(wire.SystemError), nil
 	}
 	w := write{tree: t, commit: c}
 	switch c.Op.Kind {
@@ -96,7 +100,10 @@ func (w *write) multi() history.Result {
 	}
 	res := history.Result{Results: make([]history.Result, len(ops))}
 	for i := range ops {
-		one := w.do(&ops[i])
+		one := failed(wire.SystemError)
+		if i != w.commit.Refused-1 {
+			one = w.do(&ops[i])
+		}
 		if one.Code != wire.OK {
 			w.rollback()
 			for j := range ops {

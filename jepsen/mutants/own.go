@@ -4,7 +4,7 @@ package mutants
 // and that the simulator found, put back. What has found it once must go on finding it.
 const firstOwn = 101
 
-// own are those bugs, in the order in which they were found; docs/TESTING.md says what each was.
+// own are those bugs, and one that a check of its own is for, in the order in which they were found; docs/TESTING.md says what each was.
 var own = []Mutant{
 	{
 		ID:     "M101",
@@ -62,6 +62,19 @@ var own = []Mutant{
 			File: "peer_lead.go",
 			Old:  `; there && !p.lead.pending.Alive(q.Session) {`,
 			New:  `; there && !p.lead.pending.Alive(q.Session) && q.at == 0 {`,
+		}},
+	},
+	{
+		ID:      "M106",
+		Title:   "what closing a session will take is not counted when it gets another ephemeral",
+		Rules:   "R30",
+		Adapted: "No bug that this program has had, but ZooKeeper's 4306: the mutant that I-BUDGET is there for.",
+		Expect:  []string{"I-BUDGET"},
+		Faults:  []string{"floods"},
+		Edits: []Edit{{
+			File: "tree/prep.go",
+			Old:  `		if closeBytes+owner.bytes > p.tree.options.maxTxnBytes() {`,
+			New:  `		if closeBytes+owner.bytes < 0 {`,
 		}},
 	},
 }

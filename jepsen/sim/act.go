@@ -140,5 +140,6 @@ func init() { // a map literal would refer to itself through strike
 		"slow disk": slowDisk, "hung disk": hungDisk, "full disk": fullDisk, "fsync fails": failSync,
 		"bit rot": rot, "wipe": wipe, "pause": pause, "clock jump": clockJump, "starve": starve, "stranger": stranger,
 		"snapshot": takeSnapshot, "dead branch": deadBranch, "client cut": clientCut, "client twin": clientTwin, "client silent": clientSilent,
+		"client flood": clientFlood,
 	}
 }

@@ -10,11 +10,12 @@ import (
 // own are the checks that only a run of whole servers can make; those of Zab and of histories have lists of
 // their own.
 var own = []string{
-	"REFINE",                                                          // the paper's protocol has each step
-	"I-TREE",                                                          // trees of a zxid are equal, and what the model makes of the committed sequence
-	"R10",                                                             // half a snapshot is none
-	"R20",                                                             // a log ends with its disk only
-	"L-JOIN", "L-OPS", "L-CONV", "L-LEADER", "L-SESS", "L-NOLIVELOCK", // a healed core makes progress
+	"REFINE",                                                                             // the paper's protocol has each step
+	"I-TREE",                                                                             // trees of a zxid are equal, and what the model makes of the committed sequence
+	"R10",                                                                                // half a snapshot is none
+	"R20",                                                                                // a log ends with its disk only
+	"I-BUDGET",                                                                           // queues and messages are bounded
+	"L-JOIN", "L-OPS", "L-CONV", "L-LEADER", "L-SESS", "L-NOLIVELOCK", "L-FLOW", "L-MEM", // a healed core makes progress
 	panicked, Hang,
 }
 

@@ -37,11 +37,12 @@ type client struct {
 	spokeUs int64 // when something was sent last
 	heardUs int64
 
-	dials    int         // numbers attempts, so that an old timer does nothing
-	next     *history.Op // planned, not sent yet
-	stopped  bool        // sends no operations any more
-	silent   bool        // sends nothing any more: its session must expire
-	last     bool        // the workload is over: what is asked now is for liveness
+	dials    int          // numbers attempts, so that an old timer does nothing
+	next     *history.Op  // planned, not sent yet
+	stopped  bool         // sends no operations any more
+	silent   bool         // sends nothing any more: its session must expire
+	extra    map[int]bool // operations that a nemesis has asked for in its name
+	last     bool         // the workload is over: what is asked now is for liveness
 	partners []zab.ServerID
 }
 
@@ -142,8 +143,7 @@ func (c *client) disconnected(conn *conn) {
 	open := c.open
 	c.open = nil
 	for _, op := range open {
-		o := &c.w.record.Ops[op]
-		c.done(o, nil)
+		c.done(op, nil)
 	}
 	if c.next != nil {
 		c.gen.Done(c.next, nil, false)
@@ -287,7 +287,7 @@ func (c *client) reply(body []byte) {
 	c.w.record.Return(n, h.Zxid, res)
 	c.w.note(uint64(c.id)<<32|uint64(h.Xid), uint64(h.Zxid)^uint64(uint32(h.Code)))
 	c.w.trace(0, "answer", c.conn.s.id, 0, func() string { return c.describe(n) })
-	c.answered(o, &res)
+	c.answered(n, &res)
 }
 
 // closing reports whether the client has asked for the end of its session and has no answer yet.
@@ -296,15 +296,16 @@ func (c *client) closing() bool {
 }
 
 // done tells the workload about an operation that it asked for; res is nil when nobody knows.
-func (c *client) done(o *history.Operation, res *history.Result) {
-	if o.Op.Kind != wire.OpSetWatches2 && !c.last { // those are not its own
+func (c *client) done(n int, res *history.Result) {
+	if o := &c.w.record.Ops[n]; o.Op.Kind != wire.OpSetWatches2 && !c.last && !c.extra[n] { // those are not its own
 		c.gen.Done(&o.Op, res, res != nil)
 	}
 }
 
-func (c *client) answered(o *history.Operation, res *history.Result) {
+func (c *client) answered(n int, res *history.Result) {
+	o := &c.w.record.Ops[n]
 	c.watches.Remember(&o.Op, res)
-	c.done(o, res)
+	c.done(n, res)
 	switch {
 	case o.Op.Kind == wire.OpCloseSession && res.Code == wire.OK:
 		c.expired()

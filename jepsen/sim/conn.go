@@ -24,6 +24,8 @@ type conn struct {
 	isDirty bool
 	inAt    int64 // when the last byte from the client arrives
 	outAt   int64 // when the last byte to the client arrives
+	stalled bool  // it is not read on: too many of its requests wait
+	stalls  int   // numbers these times
 }
 
 // accept takes a client's connection.
@@ -45,6 +47,11 @@ func (c *conn) alive() bool { return !c.closed && c.s.up && c.s.life == c.life }
 // arrive takes a frame from the network.
 func (c *conn) arrive(frame []byte) {
 	if c.alive() {
+		if len(frame) > c.s.w.budget.frame {
+			c.s.w.cover.Add("request too large for a frame")
+			c.s.hangUp(c)
+			return
+		}
 		c.frames = append(c.frames, frame)
 		c.s.w.after(c.s.busy(clientTask), func() {
 			if c.alive() {
@@ -64,9 +71,16 @@ func (s *server) pump(c *conn) {
 			}
 			return
 		}
+		if !s.room(c) {
+			return
+		}
 		frame := c.frames[0]
 		c.frames = c.frames[1:]
+		said := len(c.Out)
 		h := s.peer.Handle(&c.Conn, frame)
+		if len(c.Out) > said {
+			s.w.checker.Responds(s.subject, 0)
+		}
 		c.heard = true
 		switch h.Step {
 		case quoll.StepClose:
@@ -91,6 +105,7 @@ func (s *server) flush(c *conn) {
 		out := c.Out
 		c.Out = nil
 		c.toClient(func() { c.client.receive(c, out) })
+		s.resume(c)
 	}
 	if c.Close {
 		s.hangUp(c)
@@ -234,6 +249,7 @@ func (s *server) Reply(t quoll.Ticket, r *tree.Result) {
 		s.w.cover.Add("answer for a connection that is gone")
 		return
 	}
+	s.w.checker.Responds(s.subject, r.Zxid)
 	s.peer.Reply(&c.Conn, t, r)
 	if r.Op == wire.OpCreateSession {
 		s.join(c)

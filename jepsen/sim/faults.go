@@ -106,6 +106,14 @@ var faults = []Fault{
 		})
 	}},
 	{"oracle", "an adversary decides the elections (R24)", func(d *drawer, p *Plan) { p.OracleUs = int64(d.from(20, 500)) * 1000 }},
+
+	// What is new comes last, so that a seed goes on meaning what it meant for all that was there before.
+	{"floods", "clients ask for too much at once, and for what is too large (N30)", func(d *drawer, p *Plan) {
+		p.TxnBytes, p.FrameBytes, p.PipeBytes = 32<<10, 64<<10, d.oneOf(1_000, 4_000, 20_000)
+		d.acts(p, 2, 8, func(a *Act) {
+			a.Do, a.Other, a.N = "client flood", d.from(0, len(floods)-1), int64(d.r.IntN(p.Clients))
+		})
+	}},
 }
 
 // acts draws from lo to hi acts.

@@ -63,6 +63,7 @@ func (w *World) commit(z zab.Zxid, data []byte) (history.Commit, error) {
 		if c.Op.Kind != h.Op {
 			return c, fmt.Errorf("%v was committed for a request that was %v", h.Op, c.Op.Kind)
 		}
+		c.Refused = refused(&c, &d)
 		return c, nil
 	}
 	switch {
@@ -81,6 +82,22 @@ func (w *World) commit(z zab.Zxid, data []byte) (history.Commit, error) {
 	return c, d.Err()
 }
 
+// refused finds the op of a failed multi that its server had no room for: a list of errors says which.
+func refused(c *history.Commit, d *jute.Decoder) int {
+	if c.Op.Kind != wire.OpMulti || c.Code != wire.OK {
+		return 0
+	}
+	for i := range d.Int() {
+		if wire.Op(d.Int()) != wire.OpError {
+			return 0
+		}
+		if wire.Code(d.Int()) == wire.SystemError {
+			return int(i) + 1
+		}
+	}
+	return 0
+}
+
 // txnHeaderBytes is the size of the header of a txn; the code follows (tree/txn.go).
 const txnHeaderBytes = 40
 
@@ -90,6 +107,10 @@ func (w *World) fold() {
 	m := model.New()
 	for i := range w.record.Commits {
 		c := &w.record.Commits[i]
+		if full := c.Code == wire.SystemError || c.Refused > 0; full && w.plan.TxnBytes == 0 {
+			w.fail("C-DUR", 0, "%v of session %x at %v was refused for want of room, and is small", c.Op.Kind, c.Session, c.Zxid)
+			return
+		}
 		nobodys := c.Xid == 0 && c.Code != wire.OK // the search for containers was late: its txn does not say for which
 		if res, _ := m.Apply(c); res.Code != c.Code && !nobodys {
 			w.fail("C-DUR", 0, "%v of session %x at %v ended with %s, the model says %s",

@@ -246,7 +246,9 @@ func (w *World) sessionsEnd() bool {
 		gone[c.session] = true
 		most = max(most, c.patience)
 		c.silent = true
-		c.leave()
+		if c.conn != nil {
+			c.leave()
+		}
 	}
 	ended := func() bool {
 		t := w.leader()

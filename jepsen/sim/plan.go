@@ -46,6 +46,10 @@ type Plan struct {
 	SnapCount    int    `json:"snap_count"`
 	SnapRetain   int    `json:"snap_retain"`
 	SegmentBytes int64  `json:"segment_bytes"`
+	// Bounds of what clients may ask for; 0: those of production.
+	TxnBytes   int `json:"txn_bytes,omitempty"`   // of one txn, the closeSession included
+	FrameBytes int `json:"frame_bytes,omitempty"` // of a request
+	PipeBytes  int `json:"pipe_bytes,omitempty"`  // of a connection's requests that wait
 
 	SessionMs   int32 `json:"session_ms"`
 	Pipeline    int   `json:"pipeline"`     // open operations of a client

@@ -28,7 +28,7 @@ func (s *server) logOptions(fs vfs.FS) log.Options {
 }
 
 func (s *server) treeOptions() tree.Options {
-	return tree.Options{ExtendedTypes: true, HashSeed: s.boot_}
+	return tree.Options{ExtendedTypes: true, HashSeed: s.boot_, MaxTxnBytes: s.w.budget.txn}
 }
 
 func (s *server) peerConfig() quoll.PeerConfig {

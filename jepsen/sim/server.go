@@ -251,6 +251,7 @@ func (s *server) take(in *input) {
 	case inMessage:
 		w.note(uint64(s.id)<<56|uint64(in.msg.Kind)<<48|uint64(in.link), uint64(in.msg.Zxid)^uint64(in.msg.Commit)<<7)
 		w.trace(s.id, "receive", in.server, in.number, func() string { return zabtest.Describe(in.msg) })
+		w.checker.Heard(s.subject, in.link, in.msg)
 		p.Receive(in.link, in.msg, out)
 	case inProgress:
 		p.Progress(in.link)
@@ -296,6 +297,7 @@ func (s *server) turn() {
 	}
 	if s.up {
 		s.publish()
+		s.frugal()
 		s.w.examine()
 	}
 }

@@ -29,6 +29,7 @@ type World struct {
 	record  history.Recorder
 	asked   map[request]int // to the operation in record.Ops
 
+	budget   budget
 	calm     bool    // the faults are over
 	core     zab.Set // servers that are healed for good then
 	lag      int64   // until when something is put off by a pause of a process
@@ -99,6 +100,7 @@ func newWorld(plan Plan, tracer Tracer) *World {
 		panic(err)
 	}
 	w.ensemble = ensemble
+	w.budget = budgetOf(&w.plan)
 	w.net.init(w)
 	var subjects []*zabtest.Subject
 	for _, m := range ensemble.Members() {
@@ -108,6 +110,7 @@ func newWorld(plan Plan, tracer Tracer) *World {
 	}
 	w.checker = zabtest.NewChecker(ensemble, subjects)
 	w.paper = model.NewZab(ensemble)
+	w.checker.TxnBytes = w.budget.txn
 	w.checker.OnDurable, w.checker.Heeds = w.durable, plan.heeds
 	w.startClients()
 	return w
@@ -122,7 +125,7 @@ func (w *World) run() {
 	w.nemesis.start(w)
 	w.until(w.plan.FaultUs)
 	w.heal()
-	w.converge(w.sessionsWork, w.sessionsEnd)
+	w.converge(w.sessionsWork, w.flows, w.sessionsEnd, w.drained)
 	w.judge()
 }
 

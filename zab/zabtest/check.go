@@ -14,7 +14,8 @@ import (
 // Whoever performs the Actions of a server tells it, in this order: Turn before anything is
 // performed; Appended, Synced, Leaves, Delivered, Installed, Answered as these things happen; Step
 // when the turn is over. Appended may come later than the turn whose records it brings, as it does
-// when a disk has a queue; what belongs to Send, Deliver and Install happens before Step. A process
+// when a disk has a queue; what belongs to Send, Deliver and Install happens before Step. Heard comes before
+// the Peer is given a message, Responds when a client is answered, in a turn or between two. A process
 // begins with Recovered, before its Peer is asked anything, and ends with Stopped.
 //
 // # What it costs
@@ -36,6 +37,9 @@ type Checker struct {
 	// Heeds says which invariants are looked at, by name; nil: all. What happens behind the first one
 	// that is broken and not heeded may be judged wrongly.
 	Heeds func(name string) bool
+
+	// TxnBytes is how large the data of a txn may be; 0: as large as it likes (I-BUDGET).
+	TxnBytes int
 
 	ensemble *zab.Ensemble
 	err      *Broken
@@ -97,6 +101,8 @@ type server struct {
 	applied int      // txns of Canon that its tree shows
 	ends    beliefs
 	asks    map[uint64]zab.Zxid // highest zxid delivered anywhere when a barrier was asked
+	told    uint64              // incarnation in which a leader told it that it is up to date
+	knows   zab.Zxid            // highest zxid that it took for committed in broadcast
 	links   []*link
 	dying   bool // some of them are closed
 	closed  map[zab.LinkID]bool
@@ -268,6 +274,9 @@ func (c *Checker) peer(s *server) {
 	}
 	if was.role != zab.Looking && now.role != zab.Looking {
 		s.ends.forget()
+	}
+	if c.broadcasts(s, was, now) || c.broadcasts(s, now, now) {
+		s.knows = max(s.knows, now.committed)
 	}
 	c.consistent(s, now)
 	c.wakes(s)

@@ -153,7 +153,7 @@ type wrong struct {
 
 func TestCheckerFinds(t *testing.T) {
 	caught := make(map[string]bool)
-	for _, cases := range [][]wrong{wrongLogs, wrongMessages, wrongRoles, wrongTrees} {
+	for _, cases := range [][]wrong{wrongLogs, wrongMessages, wrongRoles, wrongTrees, wrongAnswers} {
 		for _, w := range cases {
 			t.Run(w.invariant+" "+w.how, func(t *testing.T) {
 				e := w.do(t)

@@ -64,10 +64,12 @@ func (c *Checker) sends(s *server, now view, out *zab.Actions) {
 	for i := range out.Send {
 		l := c.on(s, now, out.Send[i].Link)
 		l.promises(out.Send[i].Msg, promise)
+		c.sized(s, out.Send[i].Msg)
 		c.attests(s, l, out.Send[i].Msg)
 		c.speaks(s, l, &out.Send[i])
 	}
 	for i := range out.AfterSync {
+		c.sized(s, out.AfterSync[i].Msg)
 		c.on(s, now, out.AfterSync[i].Link).promises(out.AfterSync[i].Msg, promise)
 	}
 	for _, id := range out.Close {

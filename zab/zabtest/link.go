@@ -110,7 +110,10 @@ func (e *Env) Deliver(l *Link, i int) bool {
 		if p.file != nil {
 			s.files.snapshots[p.msg.Zxid] = p.file
 		}
-		e.turn(s, func(peer *zab.Peer, out *zab.Actions) { peer.Receive(end.id, p.msg, out) })
+		e.turn(s, func(peer *zab.Peer, out *zab.Actions) {
+			e.checker.Heard(&s.Subject, end.id, p.msg)
+			peer.Receive(end.id, p.msg, out)
+		})
 	case end.eof:
 		end.open = false
 		e.sweep()

@@ -7,7 +7,8 @@ import "slices"
 var invariants = []string{
 	"I-EPOCH", "I-PROMISE", "I-LEAD1", "I-LEAD2", "I-UNIQ", "I-PROPEST", "I-CHAIN", "I-MATCH", "I-INTEGRITY",
 	"I-PREFIX", "I-LPO", "I-GPO", "I-PI", "I-LC", "I-DUR", "I-ACKNL", "I-ACK", "I-COMMITQ", "I-APPLY", "I-TRUNC",
-	"I-CEHIST", "I-PS", "I-SNAP", "I-RECOVER", "I-ZXIDREAL", "I-CONN", "I-INC", "T1", "T2", "T3", "T4", "T5", "T6",
+	"I-CEHIST", "I-PS", "I-SNAP", "I-RECOVER", "I-ZXIDREAL", "I-CONN", "I-INC", "T1", "T2", "T3", "T4", "T5", "T6", "T7",
+	"I-BUDGET",
 	"C-SYNC",
 }
 

@@ -42,6 +42,7 @@ func (c *Checker) Recovered(s *Subject, st *zab.State) {
 	if sv.silent != st.Silent {
 		sv.silent, c.recount = st.Silent, true
 	}
+	sv.told, sv.knows = 0, 0
 	sv.view = view{committed: st.Snapshot, delivered: st.Snapshot}
 	sv.checked, sv.linear = -1, unlooked
 	sv.ends.reset(belief{d.durable.current, d.durable.history.last.Zxid})

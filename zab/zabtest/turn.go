@@ -71,6 +71,7 @@ func (c *Checker) hands(s *server, now view, r *zab.Record) {
 
 // proposes: a leader gives data a zxid (I-UNIQ, I-PROPEST, T5).
 func (c *Checker) proposes(s *server, x zab.Txn) {
+	c.bounded(s, &x)
 	e := s.leads
 	parent := e.initial
 	if x.Zxid.Counter() != 1 {
