@@ -499,6 +499,33 @@ func (m *Zab) Restarts(id zab.ServerID) {
 // again once it has adopted an epoch that is not below its promises, lest it helps commit what the
 // leader it made never hears of, and holds what is committed, if that needed its copy.
 func (m *Zab) Wiped(id zab.ServerID) {
+	old := m.forget(id)
+	s := m.servers[id]
+	s.forgetful, s.owes, s.vowed = true, m.txns[0], max(old.accepted, old.vowed)
+	var others zab.Set
+	for _, voter := range m.ensemble.Voters() {
+		if o := m.servers[voter]; o.counts() && o.history.has(m.canon.last()) {
+			others.Add(voter)
+		}
+	}
+	if !m.ensemble.Quorum(others) {
+		s.owes = m.canon.last()
+	}
+}
+
+// Restored tells that an older copy of a server's disk came back, or that damage took the end of its log: it
+// has promised and adopted these epochs and holds the history up to last, which is committed. As it
+// does not know that it has forgotten anything, it goes on counting, so this may only be done to a
+// server of which the others need nothing: a quorum of them holds what is committed, and all of them have
+// promised what it had.
+func (m *Zab) Restored(id zab.ServerID, accepted, current zab.Epoch, last zab.Zxid) {
+	m.forget(id)
+	s := m.servers[id]
+	s.accepted, s.current, s.history = accepted, current, m.prefix(m.txns[last])
+}
+
+// forget makes a server a new one, whose earlier words count no more, and returns what it was.
+func (m *Zab) forget(id zab.ServerID) (old *server) {
 	least := ^zab.Epoch(0) // that all other voters have promised
 	for _, voter := range m.ensemble.Voters() {
 		if voter != id {
@@ -512,16 +539,7 @@ func (m *Zab) Wiped(id zab.ServerID) {
 		delete(ep.accepted, id)
 		ep.adopted.Remove(id)
 	}
-	old, s := m.servers[id], m.blank(id)
-	m.servers[id] = s
-	s.forgetful, s.owes, s.vowed = true, m.txns[0], max(old.accepted, old.vowed)
-	var others zab.Set
-	for _, voter := range m.ensemble.Voters() {
-		if o := m.servers[voter]; o.counts() && o.history.has(m.canon.last()) {
-			others.Add(voter)
-		}
-	}
-	if !m.ensemble.Quorum(others) {
-		s.owes = m.canon.last()
-	}
+	old = m.servers[id]
+	m.servers[id] = m.blank(id)
+	return old
 }

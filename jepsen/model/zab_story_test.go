@@ -221,6 +221,21 @@ func TestWiped(t *testing.T) {
 	require.Empty(t, s.x.m.epoch(2).promised)
 }
 
+// A voter whose disk is an older copy counts from the beginning, and what it had acked since does not.
+func TestRestored(t *testing.T) {
+	s := broadcasting(t)
+	s.promise(1, 3)
+	s.adopt(1, 3)
+	s.log(zxid(1, 1), 3) // so nobody needs 2 any more
+	s.x.m.Restored(2, 1, 1, 0)
+	require.True(t, s.x.m.servers[2].counts())
+	s.log(zxid(1, 2), 3)
+	s.canon(zxid(1, 2)) // by 1 and 3
+	s.promise(2, 2, 3)
+	require.Error(t, s.x.m.Leads(2, 2, 0), "3 is more recent")
+	s.lead(3, 2)
+}
+
 // Some guards guard against what takes a long story: told with the guard, it ends in a refusal, without
 // it in a broken property.
 func TestStories(t *testing.T) {

@@ -76,6 +76,9 @@ func (w *World) leader() (found *server) {
 	return found
 }
 
+// transfers are moments at which a learner gets a snapshot, or has just got one.
+var transfers = []string{"snapshot under way", "snapshot received"}
+
 // moments are points of the protocol at which a leader is hit best (zab.md N25).
 var moments = []string{"epoch chosen", "history decided", "own epoch durable", "established", "follower adopted", "snapshot received"}
 
@@ -91,6 +94,10 @@ func at(moment string, s *server) bool {
 		return leads && z.Phase() == zab.Synchronization && z.CurrentEpoch() == z.Epoch()
 	case "established":
 		return leads && z.Phase() == zab.Broadcast
+	case "snapshot under way":
+		return slices.ContainsFunc(s.w.net.links, func(l *link) bool {
+			return l.ends[0].busy && l.ends[1].s == s || l.ends[1].busy && l.ends[0].s == s
+		})
 	case "snapshot received":
 		return len(s.staged) > 0 && z.Phase() == zab.Synchronization
 	case "follower adopted":
@@ -140,6 +147,6 @@ func init() { // a map literal would refer to itself through strike
 		"slow disk": slowDisk, "hung disk": hungDisk, "full disk": fullDisk, "fsync fails": failSync,
 		"bit rot": rot, "wipe": wipe, "pause": pause, "clock jump": clockJump, "starve": starve, "stranger": stranger,
 		"snapshot": takeSnapshot, "dead branch": deadBranch, "client cut": clientCut, "client twin": clientTwin, "client silent": clientSilent,
-		"client flood": clientFlood,
+		"client flood": clientFlood, "old disk": oldDisk, "damage": damage,
 	}
 }

@@ -1,9 +1,6 @@
 package sim
 
 import (
-	"path"
-	"strings"
-
 	"quoll/log/vfs"
 	"quoll/zab"
 )
@@ -153,53 +150,5 @@ func (w *World) bears(s *server) bool {
 
 // memoryless reports whether the server has lost its disk and was not synced since.
 func (s *server) memoryless() bool {
-	return !s.virgin && (s.ailment.damaged || s.up && s.peer.Zab().Silent() || !s.up && s.wiped)
-}
-
-// rot flips bits of a file while the process is away (N18): in a snapshot, or in a segment of the log
-// that is not the last. What cannot be told from a torn tail, the last block, is left alone.
-func rot(n *nemesis, a *Act, s *server) {
-	n.ruin(s, func() { s.flip(a.N) })
-}
-
-func (s *server) flip(choice int64) {
-	names, err := s.mem.List(dataDir)
-	if err != nil {
-		return
-	}
-	var snapshots, segments []string
-	for _, name := range names {
-		switch {
-		case strings.HasPrefix(name, "snapshot."):
-			snapshots = append(snapshots, name)
-		case strings.HasPrefix(name, "log."):
-			segments = append(segments, name)
-		}
-	}
-	var name string
-	switch {
-	case choice%2 == 0 && len(snapshots) > 0:
-		name = snapshots[len(snapshots)-1]
-	case len(segments) > 2: // the last may be a spare, the one before it the current
-		name = segments[int(choice/2)%(len(segments)-2)]
-	default:
-		return
-	}
-	f, err := s.mem.OpenReadWrite(path.Join(dataDir, name))
-	if err != nil {
-		return
-	}
-	size, _ := f.Size()
-	if size == 0 {
-		return
-	}
-	b := make([]byte, 1)
-	at := s.w.rnd.Int64N(size)
-	_, _ = f.ReadAt(b, at)
-	b[0] ^= 1 << s.w.rnd.IntN(8)
-	_, _ = f.WriteAt(b, at)
-	_ = f.Sync()
-	_ = f.Close()
-	s.ailment.damaged = true
-	s.w.cover.Add("bits flipped in a " + strings.SplitN(name, ".", 2)[0])
+	return !s.virgin && (s.stale || s.ailment.damaged || s.up && s.peer.Zab().Silent() || !s.up && s.wiped)
 }

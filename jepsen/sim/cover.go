@@ -30,7 +30,7 @@ var Required = []string{
 	"fault: deaf", "fault: links blocked", "fault: slow link", "fault: break links", "fault: slow disk", "fault: hung disk",
 	"fault: full disk", "fault: fsync fails", "fault: bit rot", "fault: wipe", "fault: pause", "fault: clock jump",
 	"fault: starve", "fault: stranger", "fault: snapshot", "fault: dead branch", "fault: client cut", "fault: client twin",
-	"fault: client silent", "fault: client flood",
+	"fault: client silent", "fault: client flood", "fault: old disk", "fault: damage",
 }
 
 // Coverage counts what happened, by name. A batch of runs that never saw one of Required is worth

@@ -114,6 +114,25 @@ var faults = []Fault{
 			a.Do, a.Other, a.N = "client flood", d.from(0, len(floods)-1), int64(d.r.IntN(p.Clients))
 		})
 	}},
+	{"transfers", "learners are hit while they get a snapshot (N5, N10, N28)", func(d *drawer, p *Plan) {
+		p.SnapCount, p.WindowBytes, p.SnapPieces = d.oneOf(3, 10), 500, 20
+		d.acts(p, 1, 2, func(a *Act) { a.Do, a.Who, a.ForUs = "down", d.from(1, p.Voters+p.Observers), 1_000_000 })
+		d.acts(p, 2, 8, func(a *Act) {
+			a.On = transfers[d.from(0, 1)]
+			a.Do = []string{"break links", "crash in", "power loss", "kill"}[d.from(0, 3)]
+			a.N, a.Other = int64(d.from(1, 12)), d.from(0, 1)
+		})
+	}},
+	{"old-disk", "an older copy of a disk comes back, within the budget (N22)", func(d *drawer, p *Plan) {
+		d.acts(p, 1, 3, func(a *Act) {
+			a.Do, a.Who, a.ForUs = "old disk", d.from(1, p.Voters+p.Observers), int64(d.from(100, 3000))*1000
+		})
+	}},
+	{"damage", "bits flip where the log ends, and sectors arrive in the wrong place, within the budget (N18)", func(d *drawer, p *Plan) {
+		d.acts(p, 1, 4, func(a *Act) {
+			a.Do, a.Who, a.Other, a.N = "damage", d.from(1, p.Voters), d.from(0, 2), int64(d.from(0, 9))
+		})
+	}},
 }
 
 // acts draws from lo to hi acts.

@@ -14,7 +14,8 @@ type Plan struct {
 	Seed       uint64 `json:"seed"`
 	Voters     int    `json:"voters"`
 	Observers  int    `json:"observers,omitempty"`
-	Groups     bool   `json:"groups,omitempty"` // hierarchical quorums
+	Groups     bool   `json:"groups,omitempty"`  // hierarchical quorums
+	Weights    []int  `json:"weights,omitempty"` // of the voters; empty: all weigh the same
 	Clients    int    `json:"clients"`
 	Workload   string `json:"workload"`
 	Operations int    `json:"operations"`     // of each client
@@ -89,6 +90,12 @@ func (p *Plan) ensemble() zab.EnsembleConfig {
 			cfg.Groups[1+i%3] = append(cfg.Groups[1+i%3], id)
 		}
 	}
+	if len(p.Weights) > 0 {
+		cfg.Weights = map[zab.ServerID]int{}
+		for i, id := range cfg.Voters {
+			cfg.Weights[id] = p.Weights[i%len(p.Weights)]
+		}
+	}
 	return cfg
 }
 
@@ -112,7 +119,26 @@ func Draw(seed uint64, l Limits) Plan {
 	}
 	p.Operations = 20 + int(p.FaultUs/1_000_000)*d.from(5, 40)
 	d.faults(&p, l.Faults)
+	weigh(&p, &drawer{r: rand.New(rand.NewPCG(seed, 2))})
 	return p
+}
+
+// weigh gives the voters of some plans weights: few of them, one heavy one, or none at all for some (N31). It
+// draws from a source of its own, so that other plans stay what they were before there were weights.
+func weigh(p *Plan, d *drawer) {
+	share := 12
+	if p.Groups {
+		share = 2
+	}
+	if p.Voters < 3 || !d.in(share) {
+		return
+	}
+	for range p.Voters {
+		p.Weights = append(p.Weights, d.oneOf(0, 1, 1, 1, 2, 3))
+	}
+	if _, err := zab.NewEnsemble(p.ensemble()); err != nil { // nobody is left who could be a quorum
+		p.Weights = nil
+	}
 }
 
 type drawer struct{ r *rand.Rand }

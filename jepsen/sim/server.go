@@ -60,6 +60,7 @@ type server struct {
 	ailment ailment
 	virgin  bool // nothing was ever durable here: an empty disk is that of a new server
 	wiped   bool // and this one is not
+	stale   bool // an older disk came back and it has not served since
 }
 
 // ailment is what a nemesis has done to a machine.
@@ -415,6 +416,7 @@ func (s *server) publish() {
 	}
 	s.gate = serving
 	if serving {
+		s.stale = false
 		s.w.cover.Add("serves as " + s.peer.Zab().Role().String())
 		if s.w.oracle.silences(0, 0) && s.peer.Zab().Role() == zab.Leading {
 			s.w.cover.Add("established under the oracle")

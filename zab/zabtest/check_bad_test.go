@@ -186,6 +186,26 @@ var wrongLogs = []wrong{
 		e.checker.Step(&b.Subject)
 		return e
 	}},
+	{"I-DUR", "an older disk comes back beyond the budget (N22)", func(t *testing.T) *Env {
+		e, a, b, c := three(t)
+		lags(e, a, c, "z")
+		older := c.recover()
+		e.Crash(b, 0)
+		e.checker.Restored(&b.Subject, &older)
+		e.checker.Step(&b.Subject)
+		return e
+	}},
+	{"I-RECOVER", "an older disk holds more than it can", func(t *testing.T) *Env {
+		e, a, b, _ := three(t)
+		e.Crash(b, 0)
+		older := b.recover()
+		e.Propose(a, "z")
+		e.Run()
+		e.checker.Restored(&b.Subject, &older)
+		newer := a.recover()
+		e.checker.Recovered(&b.Subject, &newer)
+		return e
+	}},
 	{"I-INC", "a record that the process did not hand out (M18)", func(t *testing.T) *Env {
 		e, a, b, _ := three(t)
 		e.Propose(a, "z")
