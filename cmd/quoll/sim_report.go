@@ -57,8 +57,8 @@ func (r *simReport) batch(b sim.Batch) error {
 		return r.failed
 	case len(sum.Failures) > 0:
 		return fmt.Errorf("%d of %d seeds failed", len(sum.Failures), sum.Seeds)
-	case r.Faults == nil && sum.Seeds >= sim.RequiredSeeds && len(sum.Cover.Missing(sim.Required)) > 0:
-		return fmt.Errorf("never happened in %d seeds: %s", sum.Seeds, strings.Join(sum.Cover.Missing(sim.Required), ", "))
+	case sum.Seeds >= sim.RequiredSeeds && len(sum.Cover.Missing(b.Limits.Required())) > 0:
+		return fmt.Errorf("never happened in %d seeds: %s", sum.Seeds, strings.Join(sum.Cover.Missing(b.Limits.Required()), ", "))
 	case r.ctx.Err() != nil:
 		return r.ctx.Err()
 	}

@@ -3,35 +3,14 @@ package sim
 import (
 	"maps"
 	"slices"
+	"strings"
 
+	"quoll"
+	"quoll/jepsen/history"
 	"quoll/log"
+	"quoll/transport/wire"
 	"quoll/zab"
 )
-
-// RequiredSeeds is how many seeds with all faults a batch must have before it must have seen all of
-// Required.
-const RequiredSeeds = 1500
-
-// Required is what such a batch must have seen, else it proves less than it seems: every way of
-// synchronization, every cause of leaving a role, what recoveries find, and every kind of fault.
-var Required = []string{
-	"sync: DIFF", "sync: DIFF, then from the log", "sync: TRUNC", "sync: SNAP", "promise that does not count",
-	"left: " + string(zab.QuorumLost), "left: " + string(zab.NoQuorumInTime), "left: " + string(zab.DiskHangs),
-	"left: " + string(zab.CounterUsedUp), "left: " + string(zab.LeaderGone), "left: " + string(zab.LeaderSilent),
-	"left: " + string(zab.LockedOut), "left: " + string(zab.Asked),
-	"recovery: silent", "recovery: empty", "recovery: log alone", "recovery: snapshot alone", "recovery: snapshot and log",
-	"recovery: torn tail", "recovery: promised and not adopted", "recovery: damaged log put aside",
-	"recovery: damaged snapshot put aside", "crash during recovery", "recovery rehearsed",
-	"snapshot installed", "half a snapshot received", "snapshot failed", "power loss soon after a start", "half-open link", "silent death", "oracle decides", "established under the oracle",
-	"session goes on at another connection", "client learns that its session is over", "watches set again", "disk wiped",
-	"log waits for room", "process ends after a failed fsync", "crash at sync", "crash at rename", "crash at sync dir", "crash at write",
-	"fault: power loss", "fault: kill", "fault: crash in", "fault: down", "fault: all down", "fault: rolling restart",
-	"fault: partition", "fault: one-way partition", "fault: isolate", "fault: ring", "fault: bridge", "fault: swizzle",
-	"fault: deaf", "fault: links blocked", "fault: slow link", "fault: break links", "fault: slow disk", "fault: hung disk",
-	"fault: full disk", "fault: fsync fails", "fault: bit rot", "fault: wipe", "fault: pause", "fault: clock jump",
-	"fault: starve", "fault: stranger", "fault: snapshot", "fault: dead branch", "fault: client cut", "fault: client twin",
-	"fault: client silent", "fault: client flood", "fault: old disk", "fault: damage",
-}
 
 // Coverage counts what happened, by name. A batch of runs that never saw one of Required is worth
 // less than it seems, and fails.
@@ -111,5 +90,36 @@ func (s *server) coverRecovery(r *log.Recovery) {
 	}
 	if len(r.Quarantined) > 0 {
 		c.Add("recovery: damaged snapshot put aside")
+	}
+}
+
+// coverTurn counts what a turn decided.
+func (s *server) coverTurn(a *quoll.Actions) {
+	c, z := s.w.cover, s.peer.Zab()
+	for i := range a.Violations {
+		if v := &a.Violations[i]; v.Kind == zab.AckEpoch && strings.Contains(v.Text, "is more recent") {
+			c.Add("follower is ahead")
+		}
+	}
+	if z.Incarnation() == s.counted {
+		return
+	}
+	if s.counted = z.Incarnation(); z.Role() != zab.Following && z.Role() != zab.Observing {
+		return
+	}
+	// It has found its leader by what that says of itself and others of it, not in an election of its own.
+	if l := s.w.server(z.Leader()); l.up && l.peer.Zab().Phase() == zab.Broadcast {
+		c.Add("late joiner")
+	}
+}
+
+// coverCommits counts what only the committed sequence shows.
+func (w *World) coverCommits(commits []history.Commit) {
+	const low = 1<<56 - 1 // of a session's id: the zxid that opened it (tree/prep.go)
+	for i := range commits {
+		c := &commits[i]
+		if opened := zab.Zxid(c.Session & low); c.Op.Kind == wire.OpCloseSession && c.Xid == 0 && opened.Epoch() < c.Zxid.Epoch() {
+			w.cover.Add("expired under a later leader")
+		}
 	}
 }

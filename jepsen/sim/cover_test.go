@@ -21,7 +21,7 @@ func TestEveryFaultIsRequired(t *testing.T) {
 
 // neverLeft are causes that no batch can see, and why.
 var neverLeft = map[zab.Cause]string{
-	zab.LeaderRefused: "every leader of a run keeps to the protocol; zab/testdata breaks it",
+	zab.LeaderRefused: "every leader of a run keeps to the protocol, and I-CONN fails when one is refused; zab/testdata breaks it",
 }
 
 // A batch must see every cause for which a server gives its role up.
@@ -46,4 +46,23 @@ func TestEveryCauseIsRequired(t *testing.T) {
 		return true
 	})
 	require.GreaterOrEqual(t, causes, 8)
+}
+
+// What is required of a batch is what its limits permit: a single server synchronizes nobody.
+func TestRequiredWithinLimits(t *testing.T) {
+	required := func(l Limits) []string { return l.Required() }
+	all := required(Limits{})
+	require.Equal(t, Required, all)
+	require.Equal(t, all, required(Limits{Voters: [2]int{3, 5}, Observers: -1}))
+	require.Contains(t, all, "sync: SNAP")
+
+	two := required(Limits{Voters: [2]int{1, 2}})
+	require.NotContains(t, two, "sync: SNAP")
+	require.Contains(t, two, "sync: DIFF")
+	one := required(Limits{Voters: [2]int{1, 1}})
+	require.NotContains(t, one, "sync: DIFF")
+	require.Contains(t, one, "fault: kill")
+	require.Subset(t, two, one)
+	require.Empty(t, required(Limits{Faults: []string{"kill"}}))
+	require.Empty(t, required(Limits{Workload: "bank"}))
 }

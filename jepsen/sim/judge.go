@@ -32,6 +32,7 @@ func (w *World) judge() {
 		}
 		w.record.Commits = append(w.record.Commits, c)
 	}
+	w.coverCommits(w.record.Commits)
 	w.fold()
 	if w.broken != nil {
 		return

@@ -133,11 +133,13 @@ func weigh(p *Plan, d *drawer) {
 	if p.Voters < 3 || !d.in(share) {
 		return
 	}
+	grouped := p.Groups
+	p.Groups = true // there are no weights without groups
 	for range p.Voters {
 		p.Weights = append(p.Weights, d.oneOf(0, 1, 1, 1, 2, 3))
 	}
 	if _, err := zab.NewEnsemble(p.ensemble()); err != nil { // nobody is left who could be a quorum
-		p.Weights = nil
+		p.Weights, p.Groups = nil, grouped
 	}
 }
 

@@ -99,6 +99,7 @@ func (s *server) begin(rec *log.Recovery, t *tree.Tree) {
 	}
 	s.believes = belief{rec.State.CurrentEpoch, rec.State.History.Last()}
 	s.believed, s.leading, s.hopes = s.believes, false, 0
+	s.counted = 0
 	s.led, s.logged, s.committed = 0, rec.State.History.Last(), rec.State.Snapshot
 	s.w.note(uint64(s.id), uint64(s.life), uint64(rec.State.History.Last()))
 	s.w.trace(s.id, "start", 0, 0, func() string {

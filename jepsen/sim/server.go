@@ -47,6 +47,7 @@ type server struct {
 	dirty  []*conn
 
 	shown     roleShown // to traces
+	counted   uint64    // incarnation whose leader was looked at for coverage
 	led       zab.Epoch // as the paper's protocol was told
 	leading   bool      // at the end of the last turn
 	hopes     zab.Epoch // that it had chosen for itself then
@@ -320,6 +321,7 @@ func (s *server) perform() {
 	a := &s.act
 	w := s.w
 	w.checker.Turn(s.subject, &a.Actions)
+	s.coverTurn(a)
 	s.follow(a.Persist)
 	s.traceTurn(a)
 	for i := range a.Send {

@@ -27,7 +27,7 @@ func Shrink(plan Plan, want string, budget time.Duration, report func(Plan)) Pla
 // Clone returns a plan that shares nothing with p.
 func (p *Plan) Clone() Plan {
 	c := *p
-	c.Acts, c.DriftUs = slices.Clone(p.Acts), slices.Clone(p.DriftUs)
+	c.Acts, c.DriftUs, c.Weights = slices.Clone(p.Acts), slices.Clone(p.DriftUs), slices.Clone(p.Weights)
 	return c
 }
 
@@ -172,7 +172,15 @@ var simplifications = []func(p *Plan) bool{
 	func(p *Plan) bool { return zero(&p.WindowBytes) },
 	func(p *Plan) bool { return zero(&p.MaxCounter) },
 	func(p *Plan) bool { return zero(&p.Auth) },
-	func(p *Plan) bool { return zero(&p.Groups) },
+	func(p *Plan) bool {
+		changed := len(p.Weights) > 0
+		p.Weights = nil
+		return changed
+	},
+	func(p *Plan) bool {
+		p.Weights = nil // there are none without groups
+		return zero(&p.Groups)
+	},
 	func(p *Plan) bool {
 		changed := false
 		for i := range p.DriftUs {

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"quoll/jepsen/history"
 	"quoll/jepsen/model"
@@ -123,6 +124,12 @@ func (w *World) run() {
 	}
 	w.net.start()
 	w.nemesis.start(w)
+	if slices.ContainsFunc(w.plan.DriftUs, func(us int64) bool { return us != 0 }) {
+		w.cover.Add("clock drifts")
+	}
+	if len(w.plan.Weights) > 0 {
+		w.cover.Add("weights count")
+	}
 	w.until(w.plan.FaultUs)
 	w.heal()
 	w.converge(w.sessionsWork, w.flows, w.sessionsEnd, w.drained)
