@@ -133,6 +133,18 @@ var faults = []Fault{
 			a.Do, a.Who, a.Other, a.N = "damage", d.from(1, p.Voters), d.from(0, 2), int64(d.from(0, 9))
 		})
 	}},
+	{"pairs", "a power loss while the disk is full, a crash while a snapshot is written (N10, N17)", func(d *drawer, p *Plan) {
+		p.SnapCount, p.RestartUs = 3, 20_000
+		for range d.from(2, 5) {
+			at, who := d.r.Int64N(p.FaultUs), d.from(1, p.Voters+p.Observers)
+			p.Acts = append(p.Acts,
+				Act{AtUs: at, Do: "full disk", Who: who, ForUs: 500_000},
+				Act{AtUs: at + int64(d.from(0, 50_000)), Do: "power loss", Who: who})
+		}
+		d.acts(p, 4, 12, func(a *Act) {
+			a.Do, a.Who, a.Other, a.N = "crash in", d.from(1, p.Voters+p.Observers), d.from(0, 2), int64(d.from(1, 60))
+		})
+	}},
 }
 
 // acts draws from lo to hi acts.
