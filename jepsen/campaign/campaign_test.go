@@ -133,7 +133,7 @@ func TestSnapCount(t *testing.T) {
 
 // A kind of fault that was tried in vain, or not at all, is named.
 func TestNeverDone(t *testing.T) {
-	r := &campaign.Result{Kinds: []string{"clock", "flip-snapshot", "kill", "wipe"}, Faults: []nemesis.Fault{
+	r := &campaign.Result{Kinds: []string{"clock", "disk-full", "flip-snapshot", "kill", "wipe"}, Faults: []nemesis.Fault{
 		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
 		{Kind: "flip-snapshot", Err: "there is no snapshot.*", Failed: true},
 		{Kind: "kill"},
@@ -142,7 +142,7 @@ func TestNeverDone(t *testing.T) {
 	}}
 	require.Empty(t, r.Notes())
 	require.Contains(t, (&campaign.Result{Faults: []nemesis.Fault{{Kind: "clock"}}}).Notes()[0], "no clock stepped while its server ran")
-	require.Equal(t, []string{"clock: not drawn in this time", "flip-snapshot: tried 2 times, there is no snapshot.*"}, r.NeverDone())
+	require.Equal(t, []string{"flip-snapshot: tried 2 times, there is no snapshot.*", "clock, disk-full: not drawn in this time"}, r.NeverDone())
 }
 
 // What is no record is refused.

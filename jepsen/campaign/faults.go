@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ func (r *Result) Notes() (all []string) {
 // NeverDone tells of the kinds of fault that were to be drawn from and that no server has suffered: a run says
 // nothing about them.
 func (r *Result) NeverDone() (all []string) {
+	var undrawn []string
 	for _, kind := range r.Kinds {
 		tried, done, why := 0, false, ""
 		for i := range r.Faults {
@@ -102,8 +104,11 @@ func (r *Result) NeverDone() (all []string) {
 		case tried > 0:
 			all = append(all, fmt.Sprintf("%s: tried %d times, %s", kind, tried, why))
 		default:
-			all = append(all, kind+": not drawn in this time")
+			undrawn = append(undrawn, kind)
 		}
+	}
+	if len(undrawn) > 0 {
+		all = append(all, strings.Join(undrawn, ", ")+": not drawn in this time")
 	}
 	return all
 }
