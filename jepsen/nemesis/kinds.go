@@ -99,8 +99,8 @@ var kinds = []kind{
 	{name: "flip-log", what: "a bit flips in a server's newest log while it is away", heavy: true, needs: several, begin: func(a *attack) (func() error, error) {
 		return a.damage("log.*", flip)
 	}},
-	{name: "flip-snapshot", what: "a bit flips in its newest snapshot", heavy: true, needs: several, begin: func(a *attack) (func() error, error) {
-		return a.damage("snapshot.*", flip)
+	{name: "flip-snapshot", what: "a bit flips in its newest snapshot, and there is an older one", heavy: true, needs: several, begin: func(a *attack) (func() error, error) {
+		return a.damage("snapshot.*", flipSnapshot)
 	}},
 	{name: "torn-log", what: "the end of its newest log is missing", heavy: true, needs: several, begin: func(a *attack) (func() error, error) {
 		return a.damage("log.*", tear)
@@ -359,101 +359,4 @@ func clock(a *attack) (func() error, error) {
 		a.target.Kill(s)
 		return a.start(s)
 	}, nil
-}
-
-// damage does something to the newest file of a kind while its server is away.
-func (a *attack) damage(pattern string, how func(a *attack, name string) error) (func() error, error) {
-	s := a.any()
-	a.target.Kill(s)
-	name, err := newest(a.target.DataDir(s), pattern)
-	if err == nil {
-		err = how(a, name)
-		a.detail += " of " + filepath.Base(name)
-	}
-	return func() error { return a.start(s) }, errors.Join(err, a.startUnless(err, s))
-}
-
-// startUnless starts a server again to which nothing was done.
-func (a *attack) startUnless(err error, s int) error {
-	if err == nil {
-		return nil
-	}
-	return a.start(s)
-}
-
-// newest returns the file of a pattern with the highest name, in a directory or one of its own; both
-// ZooKeeper and Quoll number them in hexadecimal.
-func newest(dir, pattern string) (string, error) {
-	var found []string
-	for _, p := range []string{pattern, filepath.Join("*", pattern)} {
-		names, err := filepath.Glob(filepath.Join(dir, p))
-		if err != nil {
-			return "", err
-		}
-		found = append(found, names...)
-	}
-	if len(found) == 0 {
-		return "", fmt.Errorf("there is no %s", pattern)
-	}
-	return slices.MaxFunc(found, func(x, y string) int {
-		a, b := filepath.Base(x), filepath.Base(y)
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		if a < b {
-			return -1
-		}
-		return 1
-	}), nil
-}
-
-// flip turns a bit over, somewhere in what is written.
-func flip(a *attack, name string) error {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	end := len(b)
-	for end > 0 && b[end-1] == 0 {
-		end-- // what was only reserved
-	}
-	if end == 0 {
-		return errors.New("the file is empty")
-	}
-	at := a.rnd.IntN(end)
-	b[at] ^= 1 << a.rnd.IntN(8)
-	a.detail = fmt.Sprintf("a bit of byte %d of %d", at, end)
-	return overwrite(name, b)
-}
-
-// tear takes the end of a file away, as if it had never been written.
-func tear(a *attack, name string) error {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	end := len(b)
-	for end > 0 && b[end-1] == 0 {
-		end--
-	}
-	cut := 1 + a.rnd.IntN(max(1, min(end, 4096)))
-	a.detail = fmt.Sprintf("the last %d bytes of %d", cut, end)
-	return overwrite(name, b[:max(0, end-cut)])
-}
-
-func overwrite(name string, b []byte) error { return os.WriteFile(name, b, 0o600) }
-
-// kept are the files that make a directory that of its server.
-var kept = []string{"myid", filler}
-
-func wipe(a *attack) (func() error, error) {
-	s := a.any()
-	a.target.Kill(s)
-	entries, err := os.ReadDir(a.target.DataDir(s))
-	for _, e := range entries {
-		if !slices.Contains(kept, e.Name()) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(a.target.DataDir(s), e.Name())))
-		}
-	}
-	return func() error { return a.start(s) }, err
 }

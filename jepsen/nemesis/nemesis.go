@@ -55,8 +55,9 @@ type Options struct {
 // Nemesis breaks a Target. It is for one goroutine, but Faults may be asked at any time.
 type Nemesis struct {
 	Options
-	target Target
-	rnd    *rand.Rand
+	target  Target
+	rnd     *rand.Rand
+	flipped map[string]bool // snapshots
 
 	mu     sync.Mutex
 	faults []Fault

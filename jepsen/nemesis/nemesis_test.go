@@ -239,7 +239,21 @@ func TestFaultInVain(t *testing.T) {
 	require.NoError(t, err)
 	n.do(t.Context(), find("flip-snapshot"))()
 	n.do(t.Context(), find("torn-log"))()
+	for _, name := range []string{"snapshot.9", "snapshot.10", "snapshot.11"} {
+		for _, dir := range e.dirs {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("whole"), 0o600))
+		}
+		n.flipped = map[string]bool{filepath.Join(e.dirs[0], "snapshot.10"): true, filepath.Join(e.dirs[1], "snapshot.10"): true, filepath.Join(e.dirs[2], "snapshot.10"): true}
+		n.do(t.Context(), find("flip-snapshot"))()
+	}
 	f := n.Faults()
+	require.Equal(t, "there is no older snapshot to fall back on", f[2].Err)
+	require.False(t, f[3].Failed, f[3].Err)
+	require.Contains(t, f[3].Detail, "snapshot.10")
+	b, err := os.ReadFile(filepath.Join(e.dirs[f[3].Servers[0]-1], "snapshot.10"))
+	require.NoError(t, err)
+	require.NotEqual(t, "whole", string(b))
+	require.Equal(t, "there is no older snapshot to fall back on", f[4].Err, "the one before is broken, too")
 	require.True(t, f[0].Failed)
 	require.Equal(t, "there is no snapshot.*", f[0].Err)
 	require.False(t, f[1].Failed)
