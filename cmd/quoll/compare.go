@@ -246,7 +246,7 @@ func (r *comparing) describe() error {
 		facts = append(facts, table.Fact{Name: "file system of the servers", Value: fileSystem(string(mounts), r.dir)})
 	}
 	facts = append(facts, table.Fact{Name: "fsync of 512 appended bytes", Value: fmt.Sprintf("%.2f ms (median)", sync.Seconds()*1e3)})
-	facts = append(facts, table.Fact{Name: "Quoll", Value: revision()})
+	facts = append(facts, table.Fact{Name: "Quoll", Value: commit()})
 	if r.ZooKeeper != "" {
 		facts = append(facts, table.Fact{Name: "ZooKeeper", Value: zooKeeperVersion(r.ZooKeeper)})
 	}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -106,36 +105,6 @@ func fsyncTime(dir string) (time.Duration, error) {
 		took = append(took, float64(watch.Now()))
 	}
 	return time.Duration(median(took)), nil
-}
-
-// revision is the commit that this program was built from. A build that was told not to record it
-// is taken for one of the sources that it lies in.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	revision, changed := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = ", with changes"
-		}
-	}
-	if revision != "" {
-		return revision + changed
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return "unknown"
-	}
-	text, err := exec.Command("git", "-C", filepath.Dir(self), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(text))
 }
 
 // zooKeeperVersion reads the version off the name of the jar.

@@ -25,7 +25,7 @@ func rot(n *nemesis, a *Act, s *server) {
 // and does not know it, which is what an older disk amounts to.
 func damage(n *nemesis, a *Act, s *server) {
 	n.ruin(s, func() {
-		before := s.mem.Kill()
+		before, virgin := s.mem.Kill(), s.virgin
 		name := s.older(a.N)
 		if a.Other < 2 || name == "" {
 			name = s.newest()
@@ -47,7 +47,7 @@ func damage(n *nemesis, a *Act, s *server) {
 		if s.goesBack(rec) {
 			n.w.cover.Add("damage to the end of a log is not noticed")
 		} else {
-			s.mem, s.ailment.damaged = before, false
+			s.mem, s.virgin, s.ailment.damaged = before, virgin, false
 		}
 	})
 }
@@ -138,6 +138,7 @@ func (s *server) damage(name string, harm func(f vfs.File, size int64)) {
 	_ = f.Sync()
 	_ = f.Close()
 	s.ailment.damaged = true
+	s.virgin = false // its log may be put aside, and then it is silent, although nothing was durable in it
 	s.w.cover.Add("bits flipped in a " + strings.SplitN(name, ".", 2)[0])
 }
 
