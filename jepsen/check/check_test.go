@@ -22,7 +22,7 @@ func fails(names ...string) []string { return names }
 
 // stories are the tables of all the files here.
 func stories() []story {
-	return slices.Concat(orderStories, commitStories, sessionStories, recipeStories, watchStories, linearStories)
+	return slices.Concat(orderStories, commitStories, sessionStories, recipeStories, watchStories, linearStories, aloneStories)
 }
 
 // Every bad history is caught by the checks that it names and by no other, and the good ones, of

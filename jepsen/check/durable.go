@@ -13,7 +13,7 @@ import (
 func (s *study) durable() []Violation {
 	r := &report{check: "C-DUR"}
 	if !s.complete {
-		return nil
+		return s.alone(r.check)
 	}
 	for i := range s.h.Ops {
 		o := &s.h.Ops[i]
@@ -78,7 +78,7 @@ func (s *study) outcomes(r *report) {
 func (s *study) once() []Violation {
 	r := &report{check: "C-ONCE"}
 	if !s.complete {
-		return nil
+		return s.alone(r.check)
 	}
 	opened, dialed := 0, 0
 	for i := range s.h.Conns {
@@ -154,7 +154,7 @@ const configPath = "/zookeeper/config"
 func (s *study) reads() []Violation {
 	r := &report{check: "C-READ"}
 	if !s.complete {
-		return nil
+		return s.alone(r.check)
 	}
 	for i := range s.h.Ops {
 		o := &s.h.Ops[i]
@@ -202,6 +202,9 @@ func (s *study) multis() []Violation {
 		if text := halfDone(o); text != "" {
 			r.add(o.Return, []int{i}, fmt.Sprintf("%s: %s", s.op(i), text))
 		}
+	}
+	if !s.complete {
+		r.list = append(r.list, s.alone(r.check)...)
 	}
 	return r.list
 }

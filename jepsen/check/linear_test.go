@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,12 +75,26 @@ var linearStories = []story{
 		b.do(d, get("/r"))
 		b.alone()
 	}, nil},
+	{"a write took effect before it was called", func(b *build) {
+		c, d, e := b.open(1), b.open(2), b.open(3)
+		b.do(c, create("/r", "0"))
+		x := b.call(c, set("/r", "1", anyVersion))
+		const later = 99
+		n := b.commit(b.Conns[d].Session, later, set("/r", "2", anyVersion))
+		b.take(x)
+		b.do(e, sync("/r"))
+		b.do(e, get("/r"))
+		y := b.call(d, set("/r", "2", anyVersion))
+		b.Ops[y].Xid = later
+		b.answer(y, n)
+		b.alone()
+	}, fails("C-LINW")},
 	{"two creates succeed", func(b *build) {
 		c, d := b.open(1), b.open(2)
 		b.do(c, create("/r", "0"))
 		b.Ops[b.do(d, create("/r", "1"))].Result = history.Result{Path: "/r"}
 		b.alone()
-	}, fails("C-LINW")},
+	}, fails("C-DUR", "C-LINW")},
 	{"a write is lost", func(b *build) {
 		c, d := b.open(1), b.open(2)
 		b.do(c, create("/r", "0"))
@@ -87,7 +102,7 @@ var linearStories = []story{
 		x := b.do(d, set("/r", "2", anyVersion))
 		b.Ops[x].Result.Stat.Version = 1
 		b.alone()
-	}, fails("C-LINW")},
+	}, fails("C-DUR", "C-LINW")},
 	{"a read behind a sync is old", func(b *build) {
 		c, d := b.open(1), b.open(2)
 		b.do(c, create("/r", "0"))
@@ -96,7 +111,7 @@ var linearStories = []story{
 		x := b.do(d, get("/r"))
 		b.Ops[x].Result.Data, b.Ops[x].Result.Stat.Version = []byte("0"), 0
 		b.alone()
-	}, fails("C-LINW")},
+	}, fails("C-LINW", "C-READ")},
 	{"a value comes back", func(b *build) {
 		c, d := b.open(1), b.open(2)
 		b.do(c, create("/r", "0"))
@@ -108,14 +123,14 @@ var linearStories = []story{
 		b.do(d, sync("/r"))
 		b.do(d, get("/r"))
 		b.alone()
-	}, fails("C-LINW")},
+	}, fails("C-LINW", "C-READ")},
 	{"a delete of a znode that is gone succeeds", func(b *build) {
 		c, d := b.open(1), b.open(2)
 		b.do(c, create("/r", "0"))
 		b.do(c, remove("/r"))
 		b.Ops[b.do(d, remove("/r"))].Result.Code = wire.OK
 		b.alone()
-	}, fails("C-LINW")},
+	}, fails("C-DUR", "C-LINW")},
 }
 
 // lossy has many clients whose writes are lost, and then one that reads what it should not.
@@ -142,9 +157,14 @@ func lossy(shown bool) *history.History {
 	return b.done()
 }
 
+// linearWithin returns what C-LINW finds.
+func linearWithin(h *history.History, limit time.Duration) []check.Violation {
+	return slices.DeleteFunc(check.AllWithin(h, check.Limits{Search: limit}), func(v check.Violation) bool { return v.Check != "C-LINW" })
+}
+
 // A search that takes too long says so.
 func TestUndecided(t *testing.T) {
-	found := check.AllWithin(lossy(true), check.Limits{Search: 20 * time.Millisecond})
+	found := linearWithin(lossy(true), 20*time.Millisecond)
 	require.Len(t, found, 1)
 	require.True(t, found[0].Undecided)
 	require.Contains(t, found[0].Text, "undecided after 20ms: 79 operations")
@@ -152,7 +172,7 @@ func TestUndecided(t *testing.T) {
 
 // Lost writes whose values nobody was shown do not make a search long.
 func TestLostWritesAreAlike(t *testing.T) {
-	found := check.AllWithin(lossy(false), check.Limits{Search: time.Minute})
+	found := linearWithin(lossy(false), time.Minute)
 	require.Len(t, found, 1)
 	require.False(t, found[0].Undecided)
 	require.Contains(t, found[0].Text, `returned "nobody's" in version 39`)

@@ -70,7 +70,7 @@ var recipeStories = []story{
 		y := b.do(d, set("/l", "b", 0))
 		b.Ops[y].Result = b.Ops[x].Result
 		b.alone()
-	}, fails("C-LOCK")},
+	}, fails("C-DUR", "C-LOCK")},
 	{"one condition in two lives of a znode", func(b *build) {
 		c := b.open(1)
 		for range 2 {

@@ -23,6 +23,8 @@ type study struct {
 	commits map[request][]int
 	closed  map[zab.SessionID]int // the first commit that closes a session
 
+	part      *partial                // by partly
+	proven    []Violation             // by alone
 	ended     map[zab.SessionID]int64 // by endings
 	bySession map[zab.SessionID][]int // by connsOf
 
