@@ -146,6 +146,58 @@ var aloneStories = []story{
 		b.Ops[b.do(c, set("/a", "1", 0))].Result.Stat.Mzxid--
 	}, fails("C-DUR")),
 
+	without("an ephemeral is shown long after its client was told of the end", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, createAs("/e", "0", wire.Ephemeral))
+		b.now += timeoutMs * 1000
+		b.do(d, create("/b", "0"))
+		b.refuse(c)
+		b.do(d, sync("/"))
+		b.do(d, exists("/e"))
+	}, fails("C-EPHLIFE")),
+	without("a session that is over writes", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		x := b.call(c, create("/a", "0"))
+		b.now += timeoutMs * 1000
+		b.refuse(c)
+		b.do(d, create("/b", "0"))
+		b.take(x)
+		b.do(d, get("/a"))
+	}, fails("C-SESS")),
+	without("a session is called over a moment after its write", func(b *build) {
+		c, _ := b.open(1), b.open(2)
+		b.now += timeoutMs * 1000
+		b.do(c, create("/a", "0"))
+		b.now += 3000
+		b.refuse(c)
+	}, fails("C-EPHLIFE")),
+	without("a session expires in time", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, createAs("/e", "0", wire.Ephemeral))
+		x := b.call(d, exists("/e")) // from before the end
+		n := b.at()
+		b.now += timeoutMs * 1000
+		b.expire(c)
+		b.answer(x, n)
+		b.refuse(c)
+		late := b.call(b.open(3), exists("/e"))
+		b.answer(late, n) // a server that is behind
+		b.do(d, sync("/"))
+		b.do(d, exists("/e"))
+	}, nil),
+	without("a session is called over soon after a read by a server that was cut off", func(b *build) {
+		c, _ := b.open(1), b.open(2)
+		b.now += timeoutMs * 1000
+		b.do(c, exists("/e"))
+		b.expire(c)
+		b.refuse(c)
+	}, nil),
+	without("a session is called over as its client had asked", func(b *build) {
+		c, _ := b.open(1), b.open(2)
+		b.do(c, create("/a", "0"))
+		b.take(b.call(c, closeSession))
+		b.refuse(c)
+	}, nil),
 	without("what may have happened", func(b *build) {
 		c, d, e := b.open(1), b.open(2), b.open(3)
 		b.do(c, create("/a", "0"))

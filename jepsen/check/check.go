@@ -29,6 +29,9 @@ type Limits struct {
 	// off the time of a request. A negative value lets only the opening of connections count, which
 	// the leader sees each time.
 	TouchUs int64
+	// Writes says that a write is a sign of life to those who expire its session, whatever the server
+	// that it was sent to has reported.
+	Writes bool
 	// Moves says that whoever lets a session go on at another connection is the leader for certain:
 	// one that is deposed and does not know it yet may grant that, too, and the next one never
 	// hears of it.
@@ -41,7 +44,7 @@ type Limits struct {
 }
 
 // DefaultLimits hold for servers with any clock that a machine can have, and any ticks.
-var DefaultLimits = Limits{Rate: 100_000, TouchUs: -1, Moves: true, Search: 5 * time.Second}
+var DefaultLimits = Limits{Rate: 100_000, TouchUs: -1, Writes: true, Moves: true, Search: 5 * time.Second}
 
 // checks are all there are. The last column says that one needs History.Commits.
 var checks = []struct {

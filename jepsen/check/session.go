@@ -17,6 +17,8 @@ func (s *study) sessions() []Violation {
 	if s.complete {
 		s.opened(r)
 		s.overForGood(r)
+	} else {
+		s.tookEffectBehind(r)
 	}
 	return r.list
 }
@@ -123,20 +125,7 @@ func (s *study) end(id zab.SessionID) int64 {
 	if at, ok := s.closed[id]; ok {
 		return int64(s.h.Commits[at].Zxid)
 	}
-	return s.endings()[id]
-}
-
-// endings holds the sessions whose clients saw them closed, where there is no committed sequence.
-func (s *study) endings() map[zab.SessionID]int64 {
-	if s.ended == nil {
-		s.ended = map[zab.SessionID]int64{}
-		for i := range s.h.Ops {
-			if o := &s.h.Ops[i]; o.Op.Kind == wire.OpCloseSession && acknowledged(o) && o.Result.Code == wire.OK {
-				s.ended[o.Session] = o.Zxid
-			}
-		}
-	}
-	return s.ended
+	return s.endings()[id].zxid
 }
 
 // outlived returns the session of an ephemeral that a read shows behind the end of the session.
@@ -170,12 +159,14 @@ func (s *study) ephemerals() []Violation {
 			continue
 		}
 		if owner := s.outlived(o); owner != 0 {
-			r.add(o.Return, []int{i}, fmt.Sprintf("%s shows an ephemeral of %s by a server that says it has applied %s, but the session was closed with %s",
-				s.op(i), session(owner), hex(o.Zxid), hex(s.end(owner))))
+			r.add(o.Return, []int{i}, fmt.Sprintf("%s shows an ephemeral of %s by a server that says it has applied %s, but %s",
+				s.op(i), session(owner), hex(o.Zxid), s.whyOver(owner)))
 		}
 	}
 	if s.complete {
 		s.expiries(r)
+	} else {
+		s.toldTooEarly(r)
 	}
 	return r.list
 }
@@ -205,8 +196,7 @@ func (s *study) expiries(r *report) {
 		if !touched {
 			continue
 		}
-		allowed := last.at + int64(last.timeoutMs)*1000*1_000_000/(1_000_000+s.limits.Rate)
-		if latest.At < allowed {
+		if latest.At < last.until(s.limits.Rate) {
 			r.add(latest, nil, fmt.Sprintf("%s with a timeout of %d ms had expired by %s (zxid %v), but had %s not before %s",
 				session(id), last.timeoutMs, seconds(latest), c.Zxid, last.what, seconds(history.Moment{At: last.at})))
 		}
@@ -255,8 +245,8 @@ func (s *study) firstShown() func(zxid int64) (history.Moment, bool) {
 
 // lastTouch finds the last that was heard of a session before a moment. A server hears of a request
 // between its call and its return, so the call counts. Only what opens a connection is put to the
-// leader at once. The others, writes too, it learns of when the server reports whom it heard from,
-// and a server may be cut off for a while before it notices.
+// leader at once, and what it makes a txn of. The others it learns of when the server reports whom it
+// heard from, and a server may be cut off for a while before it notices.
 func (s *study) lastTouch(id zab.SessionID, before history.Moment) (last touch, ok bool) {
 	timeout := int32(0)
 	better := func(t touch) {
@@ -275,7 +265,13 @@ func (s *study) lastTouch(id zab.SessionID, before history.Moment) (last touch, 
 		}
 		for _, op := range s.conns[i] {
 			o := &s.h.Ops[op]
-			if o.Known() && o.Session == id && o.Return.Before(before) && o.Op.Kind != wire.OpCloseSession && s.limits.TouchUs >= 0 {
+			if !o.Known() || o.Session != id || !o.Return.Before(before) || o.Op.Kind == wire.OpCloseSession {
+				continue
+			}
+			if s.limits.Writes && acknowledged(o) && o.Result.Code == wire.OK {
+				better(touch{o.Call.At, timeout, "sent a write that was acknowledged,"})
+			}
+			if s.limits.TouchUs >= 0 {
 				better(touch{o.Call.At - s.limits.TouchUs, timeout, "sent a request that was answered,"})
 			}
 		}

@@ -23,10 +23,10 @@ type study struct {
 	commits map[request][]int
 	closed  map[zab.SessionID]int // the first commit that closes a session
 
-	part      *partial                // by partly
-	proven    []Violation             // by alone
-	ended     map[zab.SessionID]int64 // by endings
-	bySession map[zab.SessionID][]int // by connsOf
+	part      *partial                 // by partly
+	proven    []Violation              // by alone
+	ended     map[zab.SessionID]ending // by endings
+	bySession map[zab.SessionID][]int  // by connsOf
 
 	complete bool        // there is a committed sequence, and it is one
 	faults   []Violation // C-ONCE's, if it is none
