@@ -274,3 +274,15 @@ var aloneStories = []story{
 		b.do(c, history.Op{Kind: wire.OpSetACL, Path: "/a", ACL: wire.OpenACL, Version: anyVersion})
 	}, nil),
 }
+
+// watchAlone are the stories about watches once more, of which nobody has seen the committed sequence. What
+// nobody can prove without it is left out.
+func watchAlone() []story {
+	var all []story
+	for _, s := range watchStories {
+		if s.name != "somebody hears of what he may not read" {
+			all = append(all, without(s.name, s.tell, s.want))
+		}
+	}
+	return all
+}

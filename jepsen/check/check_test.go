@@ -22,7 +22,7 @@ func fails(names ...string) []string { return names }
 
 // stories are the tables of all the files here.
 func stories() []story {
-	return slices.Concat(orderStories, commitStories, sessionStories, recipeStories, watchStories, linearStories, aloneStories)
+	return slices.Concat(orderStories, commitStories, sessionStories, recipeStories, watchStories, linearStories, aloneStories, watchAlone())
 }
 
 // Every bad history is caught by the checks that it names and by no other, and the good ones, of

@@ -350,8 +350,14 @@ func (s *study) watchOrder() []Violation {
 // notTooSoon: nobody hears of a change before its author asked for it.
 func (s *study) notTooSoon(r *report, event int) {
 	e := &s.h.Events[event]
+	if !s.complete {
+		if op, known := s.partly().acked[e.Zxid]; known && e.At.Before(s.h.Ops[op].Call) {
+			r.add(e.At, []int{op}, fmt.Sprintf("%s came before its cause, %s", s.event(event), s.op(op)))
+		}
+		return
+	}
 	i, ok := s.pos(e.Zxid)
-	if !s.complete || !ok || i < 0 {
+	if !ok || i < 0 {
 		return
 	}
 	c := &s.h.Commits[i]

@@ -15,21 +15,24 @@ import (
 // partial is what the clients know of the committed sequence where nobody has recorded it: the
 // zxids of the writes that were acknowledged, and for each of the others the lowest that it can have.
 type partial struct {
-	s       *study
-	acked   map[int64]int // zxid to op: the only thing that happened there
-	vague   map[int]bool  // by op: it is acknowledged, but not what it did
-	effects []effect      // of what is known to have taken effect
-	floors  []int64       // by op: of a write without an outcome
-	open    map[string][]open
-	named   map[string][]open // sequential creates, by what their numbers are put behind
-	below   map[string][]open // creates and deletes, by parent
-	living  map[zab.SessionID]int64
-	mortal  func(parent string) bool
-	reaped  sharedNames     // made as containers or with a time to live
-	owned   sharedNames     // made as ephemerals
-	secret  sharedNames     // not everybody may have been allowed to read them
-	again   []Violation     // of requests that took effect twice
-	judged  map[string]bool // paths in again
+	s        *study
+	acked    map[int64]int // zxid to op: the only thing that happened there
+	vague    map[int]bool  // by op: it is acknowledged, but not what it did
+	effects  []effect      // of what is known to have taken effect
+	floors   []int64       // by op: of a write without an outcome
+	open     map[string][]open
+	named    map[string][]open // sequential creates, by what their numbers are put behind
+	below    map[string][]open // creates and deletes, by parent
+	living   map[zab.SessionID]int64
+	mortal   func(parent string) bool
+	reaped   sharedNames            // made as containers or with a time to live
+	owned    sharedNames            // made as ephemerals
+	secret   sharedNames            // not everybody may have been allowed to read them
+	again    []Violation            // of requests that took effect twice
+	judged   map[string]bool        // paths in again
+	changes  map[string][]happening // by happened
+	all      []happening            // by happened
+	restless map[string]bool        // their children may go by themselves
 }
 
 // open is a write whose outcome nobody knows, or one part of it. It may have taken effect at any
@@ -70,7 +73,7 @@ func (s *study) partly() *partial {
 		s.part = &partial{
 			s: s, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
 			below: map[string][]open{}, living: map[zab.SessionID]int64{}, mortal: s.mortal(), reaped: newNames(), owned: newNames(),
-			secret: newNames(), judged: map[string]bool{},
+			secret: newNames(), judged: map[string]bool{}, restless: map[string]bool{},
 		}
 		s.part.collect()
 	}
@@ -148,13 +151,18 @@ func (p *partial) noteName(op *history.Op) {
 	if (isCreate(op.Kind) || op.Kind == wire.OpSetACL) && !slices.Equal(op.ACL, wire.OpenACL) {
 		p.secret.add(op)
 	}
+	if !isCreate(op.Kind) || op.Path == "" {
+		return
+	}
 	switch {
-	case !isCreate(op.Kind):
 	case op.Mode.Ephemeral():
 		p.owned.add(op)
 	case op.Kind == wire.OpCreateContainer, op.Kind == wire.OpCreateTTL, op.Mode >= wire.Container:
 		p.reaped.add(op)
+	default:
+		return
 	}
+	p.restless[parentOf(op.Path)] = true
 }
 
 func (p *partial) noteOpen(w open) {

@@ -236,6 +236,7 @@ func (s *study) watchDelivery() []Violation {
 // need not have come: nobody knows when the connection ended for its server.
 func (s *study) matchEvents(phantom, missing *report) {
 	if !s.complete {
+		s.hear(phantom, missing)
 		return
 	}
 	for conn := range s.conns {
