@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -16,27 +17,61 @@ import (
 
 // linearizable judges each znode for itself, since linearizability is local. It takes the znodes
 // that only operations on one path can change: none that a multi, a session's end or a reaper may
-// touch. It believes no zxid.
+// touch. It believes no zxid: the order of zxids is tried first, but it is judged like any other.
 func (s *study) linearizable() []Violation {
 	r := &report{check: "C-LINW"}
-	deadline := time.Now().Add(s.limits.Search)
-	for _, p := range s.parts() {
-		verdict := p.search(math.MaxInt64, deadline)
-		if verdict == porcupine.Ok {
-			continue
+	parts := s.parts()
+	var hard []*part
+	for i := range parts {
+		if !parts[i].witnessed() {
+			hard = append(hard, &parts[i])
 		}
-		v := Violation{Check: r.check, At: s.h.End, Ops: p.indices, Undecided: verdict == porcupine.Unknown}
-		v.Text = fmt.Sprintf("undecided after %v: %d operations on %q", s.limits.Search, len(p.ops), p.path)
-		if !v.Undecided {
-			last := p.culprit(deadline)
-			o := &s.h.Ops[last]
-			v.At = o.Return
-			v.Text = fmt.Sprintf("no order of the operations on %q up to %s, which returned %s at %s, explains their answers",
-				p.path, s.op(last), outcome(o), seconds(o.Return))
+	}
+	illegal, undecided := decide(hard, s.limits.Search)
+	for _, p := range illegal {
+		last := p.culprit(time.Now().Add(s.limits.Search))
+		o := &s.h.Ops[p.indices[last]]
+		v := Violation{Check: r.check, At: o.Return, Ops: p.indices}
+		v.Text = fmt.Sprintf("no order of the operations on %q up to %s, which returned %s at %s, explains their answers",
+			p.path, s.op(p.indices[last]), outcome(o), seconds(o.Return))
+		if w := p.missed(last); w >= 0 {
+			v.Ops = []int{p.indices[w], p.indices[last]}
+			v.Text = s.missedText(v.Ops[0], v.Ops[1])
 		}
 		r.list = append(r.list, v)
 	}
+	if len(undecided) > 0 {
+		p := undecided[0]
+		r.list = append(r.list, Violation{
+			Check: r.check, At: s.h.End, Ops: p.indices, Undecided: true,
+			Text: fmt.Sprintf("undecided after %v: %d operations on %q; %d of %d znodes were decided",
+				s.limits.Search, len(p.ops), p.path, len(parts)-len(undecided), len(parts)),
+		})
+	}
 	return r.list
+}
+
+// decide searches each part with a fair share of half the time, and those that are hard once more with a
+// share of what is left then.
+func decide(parts []*part, limit time.Duration) (illegal, undecided []*part) {
+	const rounds = 2
+	deadline := time.Now().Add(limit)
+	undecided = parts
+	for round := range rounds {
+		end := time.Now().Add(time.Until(deadline) / time.Duration(rounds-round))
+		searched := undecided
+		undecided = nil
+		for i, p := range searched {
+			share := time.Until(end) / time.Duration(len(searched)-i)
+			switch p.search(math.MaxInt64, time.Now().Add(share)) {
+			case porcupine.Illegal:
+				illegal = append(illegal, p)
+			case porcupine.Unknown:
+				undecided = append(undecided, p)
+			}
+		}
+	}
+	return illegal, undecided
 }
 
 // part is the operations on one znode. Writes are in the order of their calls.
@@ -100,7 +135,51 @@ func (p *part) culprit(deadline time.Time) int {
 		end := p.ops[byReturn[i]].Return
 		return end >= math.MaxInt64-1 || p.search(end+1, deadline) == porcupine.Illegal
 	})
-	return p.indices[byReturn[first]]
+	return byReturn[first]
+}
+
+// missed returns the write that a read should have shown: the last one that was acknowledged before the
+// read, or its sync, was called, if what the read returned is older; else -1.
+func (p *part) missed(read int) int {
+	r, w := p.ops[read].Input.(access), -1
+	for i := range p.ops {
+		o := p.ops[i].Input.(access)
+		if o.Op.IsWrite() && acknowledged(o.Operation) && o.Result.Code == wire.OK && p.ops[i].Return < p.ops[read].Call &&
+			(w < 0 || o.Zxid > p.ops[w].Input.(access).Zxid) {
+			w = i
+		}
+	}
+	if r.Op.IsWrite() || w < 0 {
+		return -1
+	}
+	o := p.ops[w].Input.(access)
+	born, version := o.Zxid, int32(0)
+	if o.Op.Kind == wire.OpSetData {
+		born, version = int64(o.Result.Stat.Czxid), o.Result.Stat.Version
+	}
+	shown, isDelete := int64(r.Result.Stat.Czxid), o.Op.Kind == wire.OpDelete
+	switch {
+	case r.Result.Code == wire.NoNode && !isDelete,
+		r.Result.Code == wire.OK && shown < born,
+		r.Result.Code == wire.OK && !isDelete && shown == born && r.Result.Stat.Version < version:
+		return w
+	default:
+		return -1
+	}
+}
+
+func (s *study) missedText(write, read int) string {
+	w, r := &s.h.Ops[write], &s.h.Ops[read]
+	newer := "version " + strconv.Itoa(int(w.Result.Stat.Version)) // of a create it is 0
+	if w.Op.Kind == wire.OpDelete {
+		newer = "its end"
+	}
+	older := outcome(r)
+	if r.Result.Code == wire.OK {
+		older = "version " + strconv.Itoa(int(r.Result.Stat.Version))
+	}
+	return fmt.Sprintf("%s returned %s although %s was acknowledged at %s, to %s",
+		s.op(read), older, newer, seconds(w.Return), s.op(write))
 }
 
 // outcome says what an answer was, as far as the specification looks at it.
