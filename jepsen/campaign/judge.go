@@ -64,10 +64,14 @@ func (r *Record) Judge(search time.Duration) (verdicts []Verdict, violations []c
 	}
 	violations = append(violations, same(r.History, r.Clients)...)
 	applicable := append(check.Applicable(r.History), protocolName, sameName, serveName)
+	byClients := check.ByClients(r.History)
 	for _, name := range append(check.Names(), protocolName, sameName, serveName) {
 		v := Verdict{Check: name, Outcome: Holds}
 		if !slices.Contains(applicable, name) {
-			v.Outcome, v.Why = NotApplicable, "it needs the committed sequence, which only a simulator sees"
+			v.Outcome, v.Why = NotApplicable, "the history has no evidence for it"
+		}
+		if slices.Contains(byClients, name) {
+			v.Why = "by what clients can prove, who have not seen the committed sequence"
 		}
 		for _, x := range violations {
 			switch {

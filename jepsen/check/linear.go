@@ -66,6 +66,7 @@ func decide(parts []*part, limit time.Duration) (illegal, undecided []*part) {
 			switch p.search(math.MaxInt64, time.Now().Add(share)) {
 			case porcupine.Illegal:
 				illegal = append(illegal, p)
+			case porcupine.Ok:
 			case porcupine.Unknown:
 				undecided = append(undecided, p)
 			}

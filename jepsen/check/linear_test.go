@@ -202,8 +202,8 @@ func TestCulprit(t *testing.T) {
 func TestHardZnodesDoNotStarveOthers(t *testing.T) {
 	b := newBuild()
 	b.History = *lossy(true)
-	b.now, b.Commits = b.History.End.At, []history.Commit{}
-	for range b.History.End.Seq {
+	b.now, b.Commits = b.End.At, []history.Commit{}
+	for range b.End.Seq {
 		b.Moment()
 	}
 	c, d := b.open(51), b.open(52)

@@ -259,7 +259,7 @@ func (p *partial) twice(op, read int, first, second version) Violation {
 func (p *partial) forget(took map[int]version) {
 	gone := func(w open) bool {
 		_, ok := took[w.op]
-		return ok && !(w.ask.Mode.Sequential() && p.unnumbered(w.op))
+		return ok && (!w.ask.Mode.Sequential() || !p.unnumbered(w.op))
 	}
 	for _, lists := range []map[string][]open{p.open, p.named, p.below} {
 		for path := range lists {
