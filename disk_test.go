@@ -214,6 +214,26 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		err = startFails(t, cfg, func(c *quoll.Config) { c.MyID = 1 }, "/data", "belongs to server 1", "this is server 2")
 		require.ErrorIs(t, err, log.ErrOtherServer)
 	})
+	run("directory of another member", func(t *testing.T, cfg quoll.Config, network *transport.Memory, disk *vfs.Mem) {
+		first, err := quoll.Start(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, first.AwaitServing(t.Context()))
+		require.NoError(t, first.Shutdown(context.Background()))
+		names, err := disk.List("/data")
+		require.NoError(t, err)
+		other := cfg
+		other.MyID, other.ClientAddress = 2, "s1:2182"
+		for id := range 3 {
+			other.Servers = append(other.Servers, quoll.ServerSpec{ID: zab.ServerID(id + 1), Host: "s1", LinkPort: 2888 + id, ElectionPort: 3888 + id})
+		}
+		t.Log("nothing is damaged, so nothing is moved: with the right id the same directory is as it was")
+		err = startFails(t, other, func(c *quoll.Config) { *c = cfg }, "belongs to server 1", "this is server 2", "check myid")
+		require.ErrorIs(t, err, log.ErrOtherServer)
+		require.NotContains(t, err.Error(), "damaged")
+		after, err := disk.List("/data")
+		require.NoError(t, err)
+		require.Equal(t, names, after)
+	})
 	run("directory in use", func(t *testing.T, cfg quoll.Config, _ *transport.Memory, _ *vfs.Mem) {
 		first, err := quoll.Start(t.Context(), cfg)
 		require.NoError(t, err)

@@ -77,8 +77,8 @@ func (p *Peer) node(c *Conn, path []byte, perm wire.Perm) (tree.NodeID, wire.Cod
 	return n, wire.OK
 }
 
-func (p *Peer) stat(c *Conn, n tree.NodeID) {
-	s := p.tree.Stat(n)
+func (p *Peer) stat(c *Conn, path []byte, n tree.NodeID) {
+	_, s := p.shown(path, n)
 	c.Out = s.Append(c.Out)
 }
 
@@ -101,7 +101,7 @@ func (p *Peer) readExists(c *Conn, d *jute.Decoder) wire.Code {
 		p.watches.Add(c.ID, string(path), session.Data)
 	}
 	if code == wire.OK {
-		p.stat(c, n)
+		p.stat(c, path, n)
 	}
 	return code
 }
@@ -123,12 +123,18 @@ func (p *Peer) readData(c *Conn, d *jute.Decoder) wire.Code {
 }
 
 func (p *Peer) appendData(c *Conn, path []byte, n tree.NodeID) {
-	data, s := p.tree.Data(n), p.tree.Stat(n)
+	data, s := p.shown(path, n)
+	c.Out = s.Append(jute.AppendBuffer(c.Out, data))
+}
+
+// shown is what a znode shows to clients: what the tree has, but for the membership.
+func (p *Peer) shown(path []byte, n tree.NodeID) (data []byte, s wire.Stat) {
+	data, s = p.tree.Data(n), p.tree.Stat(n)
 	if string(path) == configPath && len(data) == 0 && p.cfg.ConfigText != "" {
 		data = []byte(p.cfg.ConfigText)
 		s.DataLength = int32(len(data))
 	}
-	c.Out = s.Append(jute.AppendBuffer(c.Out, data))
+	return data, s
 }
 
 // configPath shows the membership. It comes from the server's configuration as long as the
@@ -145,37 +151,36 @@ func (p *Peer) readACL(c *Conn, d *jute.Decoder) wire.Code {
 		return code
 	}
 	c.Out = wire.AppendACLs(c.Out, p.rules.Redact(p.tree.ACL(n), c.Auth))
-	p.stat(c, n)
+	p.stat(c, path, n)
 	return wire.OK
 }
 
 func (p *Peer) readChildren(c *Conn, d *jute.Decoder) wire.Code {
-	_, code := p.children(c, d)
+	_, _, code := p.children(c, d)
 	return code
 }
 
 func (p *Peer) readChildren2(c *Conn, d *jute.Decoder) wire.Code {
-	n, code := p.children(c, d)
+	path, n, code := p.children(c, d)
 	if code == wire.OK {
-		p.stat(c, n)
+		p.stat(c, path, n)
 	}
 	return code
 }
 
-func (p *Peer) children(c *Conn, d *jute.Decoder) (tree.NodeID, wire.Code) {
+func (p *Peer) children(c *Conn, d *jute.Decoder) (path []byte, n tree.NodeID, code wire.Code) {
 	path, watch := d.Buffer(), d.Bool()
 	if d.Err() != nil {
-		return 0, wire.MarshallingError
+		return nil, 0, wire.MarshallingError
 	}
-	n, code := p.node(c, path, wire.PermRead)
-	if code != wire.OK {
-		return 0, code
+	if n, code = p.node(c, path, wire.PermRead); code != wire.OK {
+		return nil, 0, code
 	}
 	if watch {
 		p.watches.Add(c.ID, string(path), session.Child)
 	}
 	p.appendChildren(c, n)
-	return n, wire.OK
+	return path, n, wire.OK
 }
 
 func (p *Peer) appendChildren(c *Conn, n tree.NodeID) {

@@ -128,7 +128,7 @@ func (s *Server) open() error {
 	s.clients.init()
 	listener, err := s.cfg.Network.Listen(s.cfg.ClientAddress)
 	if err != nil {
-		return fmt.Errorf("quoll: client port %s: %w", s.cfg.ClientAddress, err)
+		return fmt.Errorf("client port %s: %w: %s", s.cfg.ClientAddress, err, transport.ListenAdvice(err))
 	}
 	s.listener = listener
 	recovery, err := s.recover()
@@ -158,11 +158,12 @@ func (s *Server) open() error {
 
 // recover opens the log. A member of an ensemble whose log is damaged may not vote with it (R19),
 // but need not bother anybody either: the damaged files are put aside, never deleted, and the
-// server learns everything again from the leader before it votes.
+// server learns everything again from the leader before it votes. Files that are whole and do not belong
+// here are the operator's to arrange: nothing is moved.
 func (s *Server) recover() (*log.Recovery, error) {
 	l, recovery, err := log.Open(s.cfg.logOptions(s))
 	var damage *log.CorruptError
-	if errors.As(err, &damage) && len(s.ensemble.Voters()) > 1 {
+	if errors.As(err, &damage) && damage.Damaged() && len(s.ensemble.Voters()) > 1 {
 		moved, qerr := log.Quarantine(s.cfg.logOptions(s))
 		if qerr != nil {
 			return nil, errors.Join(err, qerr)

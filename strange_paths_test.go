@@ -7,6 +7,7 @@ import (
 
 	"quoll/transport/jute"
 	"quoll/transport/wire"
+	"quoll/zab"
 )
 
 // An empty path is another name of the root for those who read; a null path is no path, and
@@ -45,7 +46,7 @@ func TestPrefixOfEphemeralsIsNotTrimmed(t *testing.T) {
 	})
 }
 
-// The membership reads the same by getData and in a multiRead.
+// The membership reads the same by getData and in a multiRead, and has the same stat wherever one is shown.
 func TestConfigInMultiRead(t *testing.T) {
 	inEnsemble(t, 3, 0, nil, func(e *ensemble) {
 		c := e.session(0)
@@ -57,5 +58,15 @@ func TestConfigInMultiRead(t *testing.T) {
 		require.True(t, r.Decode(&d))
 		data := wire.DataResponse{Data: r.Data, Stat: r.Stat}
 		require.Equal(t, alone, data.Append(nil))
+		stat := r.Stat.Append(nil)
+		require.Equal(t, stat, c.does(3, wire.OpExists, plain(path)))
+		for xid, op := range []wire.Op{wire.OpGetACL, wire.OpGetChildren2} {
+			body := onPath(path)
+			if op == wire.OpGetChildren2 {
+				body = plain(path)
+			}
+			shown := c.does(zab.Xid(4+xid), op, body)
+			require.Equal(t, stat, shown[len(shown)-len(stat):], op)
+		}
 	})
 }

@@ -61,7 +61,7 @@ var ignoredKeys = []ignoredKey{
 	{"kerberos.*", "", noSASL},
 	{"superUser*", "", noSASL},
 	{"letAnySaslUserDoX", "", noSASL},
-	{"enforce.auth.*", "false", "authentication of clients cannot be demanded yet: ignored"},
+	{"enforce.auth.schemes", "", "has no effect without enforce.auth.enabled"},
 	{"ensembleAuthName", "", "the ensemble scheme is not built: ignored"},
 	{"IPAuthenticationProvider.*", "false", noAdmin},
 

@@ -23,6 +23,7 @@ type keyRule struct {
 var keyRules = map[string]keyRule{
 	"dataDir":                      {direct: true, set: keyText(func(c *Config) *string { return &c.DataDir })},
 	"dataLogDir":                   {direct: true, set: keyText(func(c *Config) *string { return &c.DataLogDir })},
+	"enforce.auth.enabled":         {set: refuseEnforcedAuth},
 	"dynamicConfigFile":            {direct: true, set: func(*zooCfg, string) error { return nil }}, // read by addDynamic
 	"clientPort":                   {direct: true, set: setClientPort},
 	"clientPortAddress":            {direct: true, set: setClientHost},
@@ -300,4 +301,12 @@ func setFourLetterWords(z *zooCfg, value string) error {
 	}
 	z.cfg.FourLetterWords = words
 	return nil
+}
+
+// refuseEnforcedAuth does not let a server start that would be open to those whom it is told to keep out.
+func refuseEnforcedAuth(_ *zooCfg, value string) error {
+	if strings.EqualFold(value, "false") {
+		return nil
+	}
+	return errors.New("clients cannot be made to authenticate yet, so this server would be open to all: protect its port by other means, and remove this line")
 }

@@ -8,9 +8,9 @@ import (
 	"quoll/zab"
 )
 
-// CorruptError says that the log or the snapshots are not what was written and synced. A server
-// that gets it from Open must not vote (R19): it refuses to start, or is put aside by Quarantine
-// and learns everything again.
+// CorruptError says that the log or the snapshots are not what this server has written and synced. A
+// server that gets it from Open must not vote (R19): it refuses to start, or, where bytes are Damaged,
+// has them put aside by Quarantine and learns everything again.
 type CorruptError struct {
 	Segment string   // path of the file
 	Offset  int64    // first byte that cannot be trusted
@@ -18,8 +18,18 @@ type CorruptError struct {
 	Err     error    // what is wrong
 }
 
+// Damaged reports whether bytes failed their checks. Else the files are whole and the operator's
+// arrangement is wrong: another server's directory, a log that is not mounted, an older program. Nothing may be
+// moved then: what was moved would be missing once the arrangement is put right.
+func (e *CorruptError) Damaged() bool {
+	return !errors.Is(e.Err, ErrOtherServer) && !errors.Is(e.Err, ErrVersion) && !errors.Is(e.Err, ErrLogGone)
+}
+
 // Error implements error.
 func (e *CorruptError) Error() string {
+	if !e.Damaged() {
+		return fmt.Sprintf("log: %s: %v", e.Segment, e.Err) // which says what to do
+	}
 	return fmt.Sprintf("log: %s is damaged at offset %d, after zxid %v: %v; restore the file, or"+
 		" move the data aside and let this server learn it again from the leader",
 		e.Segment, e.Offset, e.Last, e.Err)
@@ -52,6 +62,10 @@ var (
 	ErrBadSnapshot = errors.New("bad snapshot")
 	// ErrOtherServer says that a directory belongs to a server with another id.
 	ErrOtherServer = errors.New("directory of another server")
+	// ErrVersion says that a newer program has written a file.
+	ErrVersion = errors.New("a version of the format that this program does not know")
+	// ErrLogGone says that there are snapshots and no log: the directory of the log is not there.
+	ErrLogGone = errors.New("the log is gone")
 	// ErrClosed says that the log was closed.
 	ErrClosed = errors.New("log: closed")
 )

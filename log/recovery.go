@@ -152,7 +152,7 @@ func (r *recovery) readHeader(s *segment) (*tail, headerState, error) {
 	h, err := decodeHeader(b)
 	t := &tail{header: h, size: size}
 	switch {
-	case errors.Is(err, errVersion):
+	case errors.Is(err, ErrVersion):
 		return t, headerUnknown, nil
 	case err != nil:
 		return t, headerMissing, nil
@@ -239,7 +239,9 @@ func (r *recovery) create() error {
 	if len(l.snaps) > 0 {
 		return &CorruptError{
 			Segment: l.segmentPath(&segment{sequence: 1}),
-			Err:     fmt.Errorf("the log is gone, but there are snapshots up to %v", l.snaps[len(l.snaps)-1]),
+			Err: fmt.Errorf("%w, but there are snapshots up to %v in %s: mount the directory of the log; if it is lost,"+
+				" move the snapshots aside, and this server learns everything again from a leader",
+				ErrLogGone, l.snaps[len(l.snaps)-1], l.opts.SnapDir),
 		}
 	}
 	r.fold = fold{silent: len(r.initialize) == 0 && (r.silent || !l.opts.Autocreate)}

@@ -126,11 +126,8 @@ func appendBranch(b []byte, br *branch) []byte {
 	return b
 }
 
-// Why a header is not used. errNoHeader is a file without a whole one; the others are whole.
-var (
-	errNoHeader = errors.New("the header of the segment is not whole")
-	errVersion  = errors.New("a version of the format that this program does not know")
-)
+// errNoHeader is a file without a whole header.
+var errNoHeader = errors.New("the header of the segment is not whole")
 
 // decodeHeader reads the header from the start of a file. b may be longer.
 func decodeHeader(b []byte) (*header, error) {
@@ -146,7 +143,7 @@ func decodeHeader(b []byte) (*header, error) {
 		return nil, errNoHeader
 	}
 	if v := binary.LittleEndian.Uint16(b[16:]); v != segmentVersion {
-		return nil, fmt.Errorf("%w: %d", errVersion, v)
+		return nil, fmt.Errorf("%w: %d", ErrVersion, v)
 	}
 	h := &header{
 		server:   zab.ServerID(b[18]),

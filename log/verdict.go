@@ -72,7 +72,7 @@ var verdicts = []verdict{
 	{
 		"other version",
 		func(f finding) bool { return f.header == headerUnknown },
-		refuseHeader(errVersion),
+		refuseHeader(fmt.Errorf("%w: start the newer program that has written it", ErrVersion)),
 	},
 	{
 		"wrong place",

@@ -55,7 +55,7 @@ func (e *endpoint) listen(listenAddr string) error {
 	}
 	l, err := e.network.Listen(listenAddr)
 	if err != nil {
-		return fmt.Errorf("transport: %s of server %d at %s: %w; %s", e.channel, e.identity.Self, listenAddr, err, listenAdvice(err))
+		return fmt.Errorf("transport: %s of server %d at %s: %w; %s", e.channel, e.identity.Self, listenAddr, err, ListenAdvice(err))
 	}
 	e.listener = l
 	e.handshakes = make(chan struct{}, maxHandshakes)

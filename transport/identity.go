@@ -268,7 +268,7 @@ func readPreamble(r io.Reader, ch channel) error {
 		return refuse(causeVersion, "this server speaks version %d between servers, the other %d: run the same release", version, v)
 	}
 	if got := channel(b[len(magic)]); got != ch {
-		return refuse(causeChannel, "this is a %s, the other wants a %s: check the two ports of its address", ch, got)
+		return refuse(causeChannel, "this is the %s, the other wants the %s: check the two ports of its address", ch, got)
 	}
 	return nil
 }

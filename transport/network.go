@@ -38,8 +38,8 @@ func (TCP) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// listenAdvice tells what to do about an error of Listen.
-func listenAdvice(err error) string {
+// ListenAdvice tells what to do about an error of Listen.
+func ListenAdvice(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "another process has this port: stop it, or change the address of this server in every configuration"

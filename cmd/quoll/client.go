@@ -30,7 +30,20 @@ func (t *target) with(c *console, f func(ctx context.Context, s *client.Client) 
 	if err != nil {
 		return err
 	}
-	defer s.Abandon()
+	if err = t.authenticate(ctx, s); err == nil {
+		err = f(ctx, s)
+	}
+	// The session goes in any case: a script that polls must not leave one behind each time.
+	leave, done := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout)
+	defer done()
+	if left := s.Close(leave); err == nil {
+		err = left
+	}
+	return err
+}
+
+// authenticate proves the identities of --auth.
+func (t *target) authenticate(ctx context.Context, s *client.Client) error {
 	for _, a := range t.Auth {
 		scheme, auth, ok := strings.Cut(a, ":")
 		if !ok {
@@ -40,12 +53,7 @@ func (t *target) with(c *console, f func(ctx context.Context, s *client.Client) 
 			return fmt.Errorf("--auth %s:...: %w", scheme, err)
 		}
 	}
-	if err := f(ctx, s); err != nil {
-		return err
-	}
-	leave, done := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout)
-	defer done()
-	return s.Close(leave)
+	return nil
 }
 
 // children returns the sorted names of a znode's children.
