@@ -18,7 +18,8 @@ const (
 // Every value that cannot be meant, with the whole message.
 func TestFaultyLines(t *testing.T) {
 	for line, want := range map[string]string{
-		"enforce.auth.enabled=true":                 "enforce.auth.enabled: clients cannot be made to authenticate yet",
+		"enforce.auth.enabled=true": "enforce.auth.enabled: clients cannot be made to authenticate yet, so this server would be open to all:" +
+			" protect its port by other means, and remove this line",
 		"tickTime=2s":                               `tickTime: "2s" is not a number`,
 		"tickTime=":                                 `tickTime: "" is not a number`,
 		"tickTime=2000 # ms":                        `tickTime: "2000 # ms" is not a number (a comment needs a line of its own)`,
