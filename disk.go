@@ -129,7 +129,7 @@ func (d *disk) write(ctx context.Context, records []zab.Record) error {
 			return err
 		case !full:
 			full = true
-			d.s.logger.Error("disk is full: writes are refused until there is room, reads go on", "err", err)
+			d.s.logger.Error("disk is full: writes are refused until there is room; a member of an ensemble gives up its role meanwhile", "err", err)
 			d.s.post(event{kind: evDiskFull, full: true})
 		}
 		select {
