@@ -23,7 +23,7 @@ func (s *study) linearizable() []Violation {
 	parts := s.parts()
 	var hard []*part
 	for i := range parts {
-		if !parts[i].witnessed() {
+		if !parts[i].witnessed(s.partly().took) {
 			hard = append(hard, &parts[i])
 		}
 	}

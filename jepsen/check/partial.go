@@ -16,10 +16,11 @@ import (
 // zxids of the writes that were acknowledged, and for each of the others the lowest that it can have.
 type partial struct {
 	s        *study
-	acked    map[int64]int // zxid to op: the only thing that happened there
-	vague    map[int]bool  // by op: it is acknowledged, but not what it did
-	effects  []effect      // of what is known to have taken effect
-	floors   []int64       // by op: of a write without an outcome
+	took     map[int]version // by op: writes without an outcome that took effect, and what shows it
+	acked    map[int64]int   // zxid to op: the only thing that happened there
+	vague    map[int]bool    // by op: it is acknowledged, but not what it did
+	effects  []effect        // of what is known to have taken effect
+	floors   []int64         // by op: of a write without an outcome
 	open     map[string][]open
 	named    map[string][]open // sequential creates, by what their numbers are put behind
 	below    map[string][]open // creates and deletes, by parent
@@ -71,7 +72,7 @@ func prefixOf(path string) string {
 func (s *study) partly() *partial {
 	if s.part == nil {
 		s.part = &partial{
-			s: s, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
+			s: s, took: map[int]version{}, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
 			below: map[string][]open{}, living: map[zab.SessionID]int64{}, mortal: s.mortal(), reaped: newNames(), owned: newNames(),
 			secret: newNames(), judged: map[string]bool{}, restless: map[string]bool{},
 		}
@@ -203,7 +204,7 @@ type version struct {
 // infer finds writes without an outcome that took effect for certain: nothing else can have made
 // what a read shows. Those of a multi took effect together.
 func (p *partial) infer() {
-	took := map[int]version{}
+	took := p.took
 	seen := map[version]bool{}
 	for i := range p.s.h.Ops {
 		p.eachRead(i, func(c *claim, path string) {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/anishathalye/porcupine"
@@ -9,93 +10,111 @@ import (
 	"quoll/transport/wire"
 )
 
+// witness is an order under way: known operations by their zxids, and in front of each such without an
+// answer as it needs. It goes back over what it took for needed, for a while.
+type witness struct {
+	known []porcupine.Operation
+	open  []porcupine.Operation
+	used  []bool
+	left  int // steps that may still be tried
+}
+
+const (
+	witnessSteps = 50_000
+	witnessMost  = 5 // operations without an answer in front of one that is known
+)
+
 // witnessed reports whether the order of the zxids is one that explains a part: each write at its own, each
 // read behind the write of its header's. It is only a guess, and a failure says nothing; but what it
-// finds has passed real time and the specification, so that no search is needed.
-func (p *part) witnessed() bool {
-	w := witness{}
-	var known []porcupine.Operation
-	for _, o := range p.ops {
-		if o.Input.(access).Known() {
-			known = append(known, o)
-		} else {
+// finds has passed real time and the specification, so that no search is needed. A write without
+// an answer has its zxid from a read that shows its work.
+func (p *part) witnessed(took map[int]version) bool {
+	w := witness{left: witnessSteps}
+	type placed struct {
+		porcupine.Operation
+		zxid int64
+		turn int
+	}
+	var known []placed
+	for i, o := range p.ops {
+		in := o.Input.(access)
+		v, shown := took[p.indices[i]]
+		switch {
+		case !in.Known() && !shown:
 			w.open = append(w.open, o)
+		case !in.Known():
+			known = append(known, placed{o, v.zxid, 0})
+		case in.Op.IsWrite() && acknowledged(in.Operation):
+			known = append(known, placed{o, in.Zxid, 0})
+		default:
+			known = append(known, placed{o, in.Zxid, 1})
 		}
 	}
-	reads := func(o porcupine.Operation) int {
-		if in := o.Input.(access); in.Op.IsWrite() && acknowledged(in.Operation) {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(known, func(a, b porcupine.Operation) int {
-		return cmp.Or(cmp.Compare(a.Input.(access).Zxid, b.Input.(access).Zxid), cmp.Compare(reads(a), reads(b)), cmp.Compare(a.Call, b.Call))
+	slices.SortStableFunc(known, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.zxid, b.zxid), cmp.Compare(a.turn, b.turn), cmp.Compare(a.Call, b.Call))
 	})
-	// What nobody was shown is put first where it is needed: what was shown may be needed later.
+	for i := range known {
+		w.known = append(w.known, known[i].Operation)
+	}
 	slices.SortStableFunc(w.open, func(a, b porcupine.Operation) int {
-		return cmp.Or(cmp.Compare(min(len(a.Input.(access).data), 1), min(len(b.Input.(access).data), 1)), cmp.Compare(a.Call, b.Call))
+		return cmp.Or(cmp.Compare(picky(a), picky(b)), cmp.Compare(a.Call, b.Call))
 	})
 	w.used = make([]bool, len(w.open))
-	for _, o := range known {
-		if !w.put(o) {
-			return false
-		}
+	return w.put(0, znode{}, math.MinInt64, 0)
+}
+
+// picky orders operations without an answer: first those that are good for less.
+func picky(o porcupine.Operation) int {
+	in := o.Input.(access)
+	n := 0
+	if in.data != "" {
+		n += 2 // what was shown may be needed later
 	}
-	return true
-}
-
-// witness is an order under way.
-type witness struct {
-	state  znode
-	called int64 // the latest call of what is in the order: what is put behind must not have returned by then
-	open   []porcupine.Operation
-	used   []bool
-}
-
-// put appends an operation, and in front of it such without an answer as it needs.
-func (w *witness) put(o porcupine.Operation) bool {
-	const most = 3
-	for depth := range most + 1 {
-		if w.fits(o, depth) {
-			return true
-		}
+	if in.Op.Version == wire.AnyVersion {
+		n++
 	}
-	return false
+	return n
 }
 
-func (w *witness) fits(o porcupine.Operation, depth int) bool {
-	if o.Return <= w.called {
+// put continues the order with the i-th known operation, behind so many others that were put in front of
+// it. What is put must not have returned before something in front of it was called.
+func (w *witness) put(i int, state znode, called int64, extra int) bool {
+	if w.left--; i == len(w.known) {
+		return true
+	}
+	o := w.known[i]
+	if w.left < 0 || o.Return <= called {
 		return false
 	}
-	if depth == 0 {
-		ok, next := step(w.state, o.Input.(access))
-		if ok {
-			w.state, w.called = next, max(w.called, o.Call)
-		}
-		return ok
+	in := o.Input.(access)
+	ok, next := step(state, in)
+	if !in.Known() {
+		var code wire.Code
+		code, next = state.write(&in)
+		ok = code == wire.OK
 	}
-	before := *w
+	if ok && w.put(i+1, next, max(called, o.Call), 0) {
+		return true
+	}
 	var tried [numAlike]bool
-	for i := range w.open {
-		u := w.open[i].Input.(access)
-		if w.used[i] || w.open[i].Call >= o.Return {
+	for k := range w.open {
+		u := w.open[k].Input.(access)
+		kind := u.alike()
+		if extra == witnessMost || w.used[k] || w.open[k].Call >= o.Return || kind < numAlike && tried[kind] {
 			continue
 		}
-		if kind := u.alike(); kind < numAlike {
-			if tried[kind] {
-				continue
-			}
+		if kind < numAlike {
 			tried[kind] = true
 		}
-		code, next := w.state.write(&u)
+		code, next := state.write(&u)
 		if code != wire.OK {
 			continue
 		}
-		w.state, w.called, w.used[i] = next, max(w.called, w.open[i].Call), true
-		if w.fits(o, depth-1) {
+		w.used[k] = true
+		if w.put(i, next, max(called, w.open[k].Call), extra+1) {
 			return true
 		}
-		w.state, w.called, w.used[i] = before.state, before.called, false
+		w.used[k] = false
 	}
 	return false
 }
