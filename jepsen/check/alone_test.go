@@ -198,6 +198,58 @@ var aloneStories = []story{
 		b.take(b.call(c, closeSession))
 		b.refuse(c)
 	}, nil),
+	without("data that nobody wrote come without a stat", func(b *build) {
+		_, d := queued(b, "1")
+		b.Ops[b.do(d, get("/queue/q-0000000000"))].Result = history.Result{Data: []byte("9")}
+	}, fails("C-READ")),
+	without("half of a transfer is seen without its stats", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/x", "100 x"))
+		b.do(c, create("/y", "100 y"))
+		b.do(c, multi(set("/x", "60", 0), set("/y", "140", 0)))
+		x := b.do(d, readAll("/x", "/y"))
+		b.Ops[x].Result.Results = []history.Result{{Kind: wire.OpGetData, Data: []byte("60")}, {Kind: wire.OpGetData, Data: []byte("100 y")}}
+	}, fails("C-DUR")), // which part of the multi is missing only the stats say
+	without("an ephemeral is listed long after its client was told of the end", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, createAs("/e", "0", wire.Ephemeral))
+		b.now += timeoutMs * 1000
+		b.do(d, create("/b", "0"))
+		b.refuse(c)
+		b.do(d, sync("/"))
+		b.do(d, children("/"))
+	}, fails("C-EPHLIFE")),
+	without("events without zxids", func(b *build) {
+		c, d := two(b)
+		for range 2 {
+			b.do(c, watch(wire.OpExists, "/a"))
+			b.do(d, create("/a", "0"))
+			b.tell(c, 0, created, "/a")
+			b.do(c, addWatch("/b", wire.AddWatchPersistent))
+			b.do(d, create("/b", "0"))
+			b.tell(c, 0, created, "/b")
+			b.do(c, get("/a"))
+			b.do(d, remove("/a"))
+			b.do(d, remove("/b"))
+			b.tell(c, 0, deleted, "/b")
+		}
+	}, nil),
+	without("an event without a zxid comes twice", func(b *build) {
+		c, d := two(b)
+		b.do(c, watch(wire.OpExists, "/a"))
+		b.do(d, create("/a", "0"))
+		b.tell(c, 0, created, "/a")
+		b.tell(c, 0, created, "/a")
+	}, fails("C-WATCH2")),
+	without("an event without a zxid is lost", func(b *build) {
+		c, d := two(b)
+		b.do(c, watch(wire.OpExists, "/a"))
+		b.do(c, watch(wire.OpExists, "/b"))
+		b.do(d, create("/a", "0"))
+		b.do(d, create("/b", "0"))
+		b.tell(c, 0, created, "/a")
+		b.do(c, get("/b"))
+	}, fails("C-WATCH3")),
 	without("what may have happened", func(b *build) {
 		c, d, e := b.open(1), b.open(2), b.open(3)
 		b.do(c, create("/a", "0"))

@@ -81,7 +81,20 @@ func (p *partial) readOf(op int, ask *history.Op, res *history.Result, ok bool, 
 	if !ok {
 		c.czxid, c.mzxid, c.version = 0, 0, -1
 	}
+	if c.told && c.czxid == 0 {
+		c.mzxid, c.version = p.writtenAt(ask.Path, &c), -1
+	}
 	f(&c, ask.Path)
+}
+
+// writtenAt returns the zxid of data that came without a stat, if one acknowledged write only can have
+// left them; else 0.
+func (p *partial) writtenAt(path string, c *claim) int64 {
+	asks := p.asks[content{path, mark(c.data)}]
+	if len(asks) != 1 || len(p.asks[content{prefixOf(path), mark(c.data)}]) > 0 || !determined(&p.s.h.Ops[asks[0]]) {
+		return 0
+	}
+	return p.s.h.Ops[asks[0]].Zxid
 }
 
 // claims returns all that is known of each path, in the order of zxids.

@@ -40,6 +40,7 @@ type ear struct {
 	watches          []watched
 	events           map[string][]int // by path, in the order of zxids
 	staying          []int            // in watches
+	blind            bool             // events do not say which change they are of
 	made             []made           // by setWatches
 	answers          []seen           // and events
 	highest          []int64          // of answers, the highest zxid from there on
@@ -56,12 +57,13 @@ type made struct {
 
 // hear is matchEvents without the committed sequence.
 func (s *study) hear(phantom, missing *report) {
+	blind := s.blind()
 	for conn := range s.conns {
 		foreign := slices.ContainsFunc(s.conns[conn], func(i int) bool { return s.h.Ops[i].Op.Kind == wire.OpRemoveWatches })
 		if foreign || len(s.events[conn]) == 0 && !s.leavesWatches(conn) {
 			continue
 		}
-		e := ear{s: s, p: s.partly(), conn: conn, phantom: phantom, missing: missing, answers: s.stream(conn)}
+		e := ear{s: s, p: s.partly(), conn: conn, phantom: phantom, missing: missing, answers: s.stream(conn), blind: blind}
 		e.highest = make([]int64, len(e.answers)+1)
 		for i := len(e.answers) - 1; i >= 0; i-- {
 			e.highest[i] = max(e.highest[i+1], shows(&e.answers[i]))
@@ -83,6 +85,17 @@ func (s *study) hear(phantom, missing *report) {
 			e.phantoms()
 		}
 	}
+}
+
+// blind reports whether the server leaves the zxid of events out, as ZooKeeper did before 3.9: an event
+// has none that no setWatches can have made up. Then only their order is left to judge by.
+func (s *study) blind() bool {
+	if slices.ContainsFunc(s.h.Events, func(e history.Event) bool { return e.Zxid > 0 }) {
+		return false
+	}
+	return slices.ContainsFunc(s.h.Events, func(e history.Event) bool {
+		return !slices.ContainsFunc(s.conns[e.Conn], func(i int) bool { return s.h.Ops[i].Op.Rewatch != nil })
+	})
 }
 
 // shows returns the zxid up to which all events have come, if none is lost, when this comes.
@@ -258,6 +271,12 @@ func (w *watched) wakes(kind wire.EventType, path string) bool {
 // told reports whether an event of a known change came, or for a one-shot watch one between.
 func (e *ear) told(w *watched, h *happening, from int64) bool {
 	list := e.events[h.path]
+	if e.blind {
+		return slices.ContainsFunc(list, func(i int) bool {
+			x := &e.s.h.Events[i]
+			return w.wakes(x.Type, x.Path) && e.s.h.Ops[w.op].Call.Before(x.At)
+		})
+	}
 	first, _ := slices.BinarySearchFunc(list, from+1, func(i int, z int64) int { return cmp.Compare(e.s.h.Events[i].Zxid, z) })
 	for _, i := range list[first:] {
 		x := &e.s.h.Events[i]
@@ -283,7 +302,7 @@ func (e *ear) loss(watch int, h *happening) {
 // notCaughtUp: setWatches makes up what changed behind the last that its client has seen.
 func (e *ear) notCaughtUp(w *watched, list []happening) {
 	o := &e.s.h.Ops[w.op]
-	if o.Op.Rewatch == nil || w.mode&oneShot == 0 || e.p.secret.has(w.path) || slices.Contains(o.Op.Rewatch.Exist, w.path) {
+	if e.blind || o.Op.Rewatch == nil || w.mode&oneShot == 0 || e.p.secret.has(w.path) || slices.Contains(o.Op.Rewatch.Exist, w.path) {
 		return
 	}
 	for _, h := range after(list, max(o.Op.Rewatch.SinceZxid, 0)) {

@@ -36,8 +36,8 @@ type fault struct {
 	ops   []int
 }
 
-// alone judges a history without the committed sequence: C-DUR, C-ONCE, C-READ and C-MULTI, by what
-// the clients alone can prove. Behind the first fault of a path there is nothing to learn about it.
+// alone judges a history without the committed sequence: C-DUR, C-ONCE, C-READ, C-MULTI and what lists
+// say of C-EPHLIFE, by what the clients alone can prove. Behind the first fault of a path there is nothing to learn about it.
 func (s *study) alone(check string) []Violation {
 	if s.proven == nil {
 		p := s.partly()
@@ -93,6 +93,9 @@ func (l *life) follow(c *claim) *fault {
 		f = l.p.ownZxid(c)
 	case c.exists && c.mzxid != 0 && (c.mzxid > c.zxid || c.czxid > c.mzxid):
 		f = l.fault(c, "a change of "+hex(max(c.mzxid, c.czxid))+", later than what it reflects", nil)
+	case c.told && c.how == shown && !l.p.anybody(l.path, c):
+		f = l.fault(c, data(c.data)+", which nobody has written", nil)
+		f.check = "C-READ"
 	case !c.exists && l.exists && !l.mayGo(l.zxid, c.zxid):
 		f = l.fault(c, "nothing there", l.by)
 	case c.exists && !l.exists:
@@ -109,7 +112,7 @@ func (l *life) follow(c *claim) *fault {
 // ownZxid: the stat in the answer to a write is that of its own change.
 func (p *partial) ownZxid(c *claim) *fault {
 	o := &p.s.h.Ops[c.op]
-	if o.Op.Kind != wire.OpSetData || !o.Known() || int64(o.Result.Stat.Mzxid) == c.zxid {
+	if o.Op.Kind != wire.OpSetData || !o.Known() || o.Result.Stat.Mzxid == 0 || int64(o.Result.Stat.Mzxid) == c.zxid {
 		return nil
 	}
 	return &fault{check: "C-DUR", text: fmt.Sprintf("%s was acknowledged with zxid %s, but says that it was made by %v",
@@ -231,6 +234,16 @@ func (l *life) asked(c *claim) *fault {
 	return f
 }
 
+// anybody reports whether somebody has asked for what a read shows before it had its answer, with
+// whatever outcome.
+func (p *partial) anybody(path string, c *claim) bool {
+	first := func(path string) bool {
+		asks := p.asks[content{path, mark(c.data)}]
+		return len(asks) > 0 && p.s.h.Ops[asks[0]].Call.Before(p.s.h.Ops[c.op].Return)
+	}
+	return first(path) || first(prefixOf(path))
+}
+
 // compare: it exists, and did at the claim before.
 func (l *life) compare(c *claim) *fault {
 	d := l.detail
@@ -245,6 +258,10 @@ func (l *life) compare(c *claim) *fault {
 		}
 		l.died = true
 		return l.appear(c, d.zxid)
+	case c.mzxid == 0 && l.outlives(c, d):
+		f := l.fault(c, "an ephemeral of "+session(d.owner)+": "+l.p.s.whyOver(d.owner), d)
+		f.check = "C-EPHLIFE"
+		return f
 	case c.mzxid == 0 || d.mzxid == c.mzxid:
 		return l.same(c, d)
 	case c.mzxid <= d.zxid:
@@ -254,6 +271,19 @@ func (l *life) compare(c *claim) *fault {
 		return f
 	}
 	return l.counts(c, d)
+}
+
+// outlives reports whether it is an ephemeral whose session is over, and nobody can have made another one.
+func (l *life) outlives(c, d *claim) bool {
+	end, over := l.p.s.endings()[d.owner]
+	if d.owner == 0 || !over || end.zxid > c.zxid || c.how != shown {
+		return false
+	}
+	died := l.died
+	l.died = true
+	again := l.mayCome(d.zxid, c.zxid)
+	l.died = died
+	return !again
 }
 
 // same compares what two claims say of one version.

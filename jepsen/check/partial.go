@@ -16,11 +16,12 @@ import (
 // zxids of the writes that were acknowledged, and for each of the others the lowest that it can have.
 type partial struct {
 	s        *study
-	took     map[int]version // by op: writes without an outcome that took effect, and what shows it
-	acked    map[int64]int   // zxid to op: the only thing that happened there
-	vague    map[int]bool    // by op: it is acknowledged, but not what it did
-	effects  []effect        // of what is known to have taken effect
-	floors   []int64         // by op: of a write without an outcome
+	took     map[int]version   // by op: writes without an outcome that took effect, and what shows it
+	acked    map[int64]int     // zxid to op: the only thing that happened there
+	asks     map[content][]int // writes of any outcome, by what they would leave where
+	vague    map[int]bool      // by op: it is acknowledged, but not what it did
+	effects  []effect          // of what is known to have taken effect
+	floors   []int64           // by op: of a write without an outcome
 	open     map[string][]open
 	named    map[string][]open // sequential creates, by what their numbers are put behind
 	below    map[string][]open // creates and deletes, by parent
@@ -72,7 +73,7 @@ func prefixOf(path string) string {
 func (s *study) partly() *partial {
 	if s.part == nil {
 		s.part = &partial{
-			s: s, took: map[int]version{}, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
+			s: s, took: map[int]version{}, asks: map[content][]int{}, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
 			below: map[string][]open{}, living: map[zab.SessionID]int64{}, mortal: s.mortal(), reaped: newNames(), owned: newNames(),
 			secret: newNames(), judged: map[string]bool{}, restless: map[string]bool{},
 		}
@@ -88,7 +89,13 @@ func (p *partial) collect() {
 		if !o.Op.IsWrite() {
 			continue
 		}
-		eachPart(&o.Op, func(_ int, ask *history.Op) { p.noteName(ask) })
+		eachPart(&o.Op, func(_ int, ask *history.Op) {
+			p.noteName(ask)
+			if isCreate(ask.Kind) || ask.Kind == wire.OpSetData {
+				at := content{ask.Path, mark(ask.Data)}
+				p.asks[at] = append(p.asks[at], i)
+			}
+		})
 		if determined(o) {
 			if _, twice := p.acked[o.Zxid]; !twice { // two of one zxid are C-ZXIDORD's
 				p.acked[o.Zxid] = i
@@ -193,6 +200,9 @@ func (s *study) floorsOfWrites() []int64 {
 	}
 	return floors
 }
+
+// content is data at a path, or behind the prefix of a sequential one.
+type content struct{ path, data string }
 
 // version is a state of a znode's data, by the zxid that made it.
 type version struct {

@@ -22,7 +22,9 @@ func (e *ear) phantoms() {
 			continue
 		}
 		why := ""
-		if x.Zxid <= 0 {
+		if e.blind {
+			why = e.watchedFor(x, left)
+		} else if x.Zxid <= 0 {
 			why = e.madeUpRightly(x)
 		} else if why = e.watchedFor(x, left); why == "" {
 			h := happening{zxid: x.Zxid, kind: x.Type, path: x.Path}
@@ -45,11 +47,12 @@ func (e *ear) watchedFor(x *history.Event, watches map[string][]watched) string 
 				return false
 			}
 			left = true
-			if w.since >= x.Zxid {
+			if !e.blind && w.since >= x.Zxid {
 				return false
 			}
 			found = true
-			return w.mode&oneShot != 0 && w.since != unsaid
+			usedUp := w.since != unsaid && (!e.blind || e.s.h.Ops[w.op].Return.Before(x.At))
+			return w.mode&oneShot != 0 && usedUp
 		})
 		if path == "/" {
 			break

@@ -167,6 +167,7 @@ func (s *study) ephemerals() []Violation {
 		s.expiries(r)
 	} else {
 		s.toldTooEarly(r)
+		r.list = append(r.list, s.alone(r.check)...)
 	}
 	return r.list
 }
