@@ -250,6 +250,26 @@ var aloneStories = []story{
 		b.tell(c, 0, created, "/a")
 		b.do(c, get("/b"))
 	}, fails("C-WATCH3")),
+	without("one lost create explains two births", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.call(c, create("/a", "0"))
+		for range 3 {
+			b.Ops[b.do(d, remove("/a"))].Result.Code = wire.OK
+		}
+	}, fails("C-DUR", "C-LINW")),
+	without("three lost creates explain three births", func(b *build) {
+		d := b.open(2)
+		for i := range 3 {
+			b.take(b.call(b.open(3+i), create("/a", "0")))
+			b.do(d, remove("/a"))
+		}
+	}, nil),
+	without("one lost set explains two versions", func(b *build) {
+		c, d := b.open(1), b.open(2)
+		b.do(c, create("/a", "0"))
+		b.call(c, set("/a", "1", anyVersion))
+		b.Ops[b.do(d, set("/a", "2", anyVersion))].Result.Stat.Version = 3
+	}, fails("C-DUR", "C-LINW")),
 	without("what may have happened", func(b *build) {
 		c, d, e := b.open(1), b.open(2), b.open(3)
 		b.do(c, create("/a", "0"))

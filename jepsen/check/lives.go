@@ -27,6 +27,8 @@ type life struct {
 	gone   int64  // the last zxid at which it did not exist
 	died   bool   // it has existed and gone
 	made   *claim // the acknowledged write whose work is seen
+
+	creates, deletes, sets int // without an outcome that must have taken effect
 }
 
 // fault is what no order of writes explains.
@@ -99,14 +101,29 @@ func (l *life) follow(c *claim) *fault {
 	case !c.exists && l.exists && !l.mayGo(l.zxid, c.zxid):
 		f = l.fault(c, "nothing there", l.by)
 	case c.exists && !l.exists:
-		f = l.appear(c, l.gone)
+		f = l.appear(c, l.gone, l.creates)
 	case c.exists && l.exists:
 		f = l.compare(c)
 	}
 	if f == nil {
+		l.need(c)
 		l.take(c)
 	}
 	return f
+}
+
+// need counts what must have happened unknown to all: each write that explains something does so once.
+func (l *life) need(c *claim) {
+	another := l.exists && c.exists && l.detail != nil && l.detail.czxid != 0 && c.czxid != 0 && l.detail.czxid != c.czxid
+	if c.how == left {
+		return
+	}
+	if (l.exists && !c.exists || another) && !l.goes(c.zxid) {
+		l.deletes++
+	}
+	if !l.exists && c.exists || another {
+		l.creates++
+	}
 }
 
 // ownZxid: the stat in the answer to a write is that of its own change.
@@ -147,11 +164,17 @@ func (l *life) mayGo(after, zxid int64) bool {
 	if after >= zxid {
 		return false
 	}
+	deletes := 0
 	for _, w := range l.p.open[l.path] {
 		if w.ask.Kind == wire.OpDelete && w.floor < zxid {
-			return true
+			deletes++
 		}
 	}
+	return deletes > l.deletes || l.goes(zxid)
+}
+
+// goes reports whether it may have gone by itself.
+func (l *life) goes(zxid int64) bool {
 	if l.p.reaped.has(l.path) {
 		return true
 	}
@@ -162,29 +185,30 @@ func (l *life) mayGo(after, zxid int64) bool {
 	return owner != 0 && l.p.living[owner] < zxid // a session that writes is not over
 }
 
-// mayCome reports whether the znode may have been created, unknown to all, between two zxids.
-func (l *life) mayCome(after, zxid int64) bool {
+// mayCome reports whether the znode may have been created, unknown to all, between two zxids, by another
+// write than those that have been needed already.
+func (l *life) mayCome(after, zxid int64, needed int) bool {
 	if after >= zxid {
 		return false
 	}
+	creates := 0
 	for _, w := range l.p.open[l.path] {
 		if isCreate(w.ask.Kind) && w.floor < zxid {
-			return true
+			creates++
 		}
 	}
-	if l.died && !l.p.mortal(strings.TrimSuffix(parentOf(l.path), "/")) {
-		return false // its number is not given again
-	}
-	for _, w := range l.p.named[prefixOf(l.path)] {
-		if w.floor < zxid {
-			return true
+	if !l.died || l.p.mortal(strings.TrimSuffix(parentOf(l.path), "/")) { // else its number is not given again
+		for _, w := range l.p.named[prefixOf(l.path)] {
+			if w.floor < zxid {
+				creates++
+			}
 		}
 	}
-	return false
+	return creates > needed
 }
 
 // appear: it exists, and did not up to a zxid.
-func (l *life) appear(c *claim, after int64) *fault {
+func (l *life) appear(c *claim, after int64, needed int) *fault {
 	born := c.zxid
 	if c.czxid != 0 {
 		if born = c.czxid; born <= after {
@@ -194,7 +218,7 @@ func (l *life) appear(c *claim, after int64) *fault {
 			return l.fault(c, "a znode of "+hex(born)+", when "+l.p.s.op(other)+" took effect", l.by)
 		}
 	}
-	if !l.mayCome(after, born) {
+	if !l.mayCome(after, born, needed) {
 		return l.fault(c, "a znode", l.by)
 	}
 	return l.asked(c)
@@ -248,8 +272,8 @@ func (p *partial) anybody(path string, c *claim) bool {
 func (l *life) compare(c *claim) *fault {
 	d := l.detail
 	switch {
-	case d == nil && c.mzxid != 0:
-		return l.appear(c, l.gone)
+	case d == nil && c.mzxid != 0: // its creation is counted since it was seen first
+		return l.appear(c, l.gone, max(0, l.creates-1))
 	case d == nil:
 		return nil
 	case c.czxid != 0 && d.czxid != 0 && c.czxid != d.czxid:
@@ -257,7 +281,7 @@ func (l *life) compare(c *claim) *fault {
 			return l.fault(c, "the znode of "+hex(c.czxid)+" in place of that of "+hex(d.czxid), d)
 		}
 		l.died = true
-		return l.appear(c, d.zxid)
+		return l.appear(c, d.zxid, l.creates)
 	case c.mzxid == 0 && l.outlives(c, d):
 		f := l.fault(c, "an ephemeral of "+session(d.owner)+": "+l.p.s.whyOver(d.owner), d)
 		f.check = "C-EPHLIFE"
@@ -281,7 +305,7 @@ func (l *life) outlives(c, d *claim) bool {
 	}
 	died := l.died
 	l.died = true
-	again := l.mayCome(d.zxid, c.zxid)
+	again := l.mayCome(d.zxid, c.zxid, l.creates)
 	l.died = died
 	return !again
 }
@@ -313,7 +337,7 @@ func (l *life) counts(c, d *claim) *fault {
 	if c.version < 0 || d.version < 0 || d.czxid == 0 || another {
 		return nil
 	}
-	sets, end := int32(0), c.mzxid
+	sets, end := 0, c.mzxid
 	if end == 0 {
 		end = c.zxid
 	}
@@ -322,7 +346,11 @@ func (l *life) counts(c, d *claim) *fault {
 			sets++
 		}
 	}
-	if c.version >= d.version && c.version <= d.version+sets {
+	sets = max(0, sets-l.sets)
+	if c.version >= d.version && int(c.version-d.version) <= sets {
+		if c.czxid != 0 { // what is compared with next
+			l.sets += int(c.version - d.version)
+		}
 		return nil
 	}
 	return l.fault(c, fmt.Sprintf("version %d, though it was %d at %s and at most %d other writes can have come between",
@@ -338,7 +366,8 @@ func (l *life) fault(c *claim, what string, with *claim) *fault {
 	}
 	f := &fault{text: fmt.Sprintf("%s, answered at %s with zxid %s, %s at %q %s", s.op(c.op), seconds(h.Ops[c.op].Return), hex(c.zxid), verb, l.path, what)}
 	switch {
-	case with == nil || with.op < 0:
+	case with == nil:
+	case with.op < 0:
 		f.text += ": nobody has made it"
 	case with.how == left:
 		f.text += fmt.Sprintf(", although %s took effect with %s%s", s.op(with.op), hex(with.zxid), acknowledgedAt(&h.Ops[with.op]))
