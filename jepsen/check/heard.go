@@ -93,9 +93,13 @@ func (s *study) blind() bool {
 	if slices.ContainsFunc(s.h.Events, func(e history.Event) bool { return e.Zxid > 0 }) {
 		return false
 	}
-	return slices.ContainsFunc(s.h.Events, func(e history.Event) bool {
-		return !slices.ContainsFunc(s.conns[e.Conn], func(i int) bool { return s.h.Ops[i].Op.Rewatch != nil })
-	})
+	for conn, events := range s.events {
+		sets := slices.ContainsFunc(s.conns[conn], func(i int) bool { return s.h.Ops[i].Op.Rewatch != nil })
+		if len(events) > 0 && !sets {
+			return true
+		}
+	}
+	return false
 }
 
 // shows returns the zxid up to which all events have come, if none is lost, when this comes.

@@ -164,13 +164,7 @@ func (l *life) mayGo(after, zxid int64) bool {
 	if after >= zxid {
 		return false
 	}
-	deletes := 0
-	for _, w := range l.p.open[l.path] {
-		if w.ask.Kind == wire.OpDelete && w.floor < zxid {
-			deletes++
-		}
-	}
-	return deletes > l.deletes || l.goes(zxid)
+	return below(l.p.lost[l.path].deletes, zxid) > l.deletes || l.goes(zxid)
 }
 
 // goes reports whether it may have gone by itself.
@@ -191,18 +185,9 @@ func (l *life) mayCome(after, zxid int64, needed int) bool {
 	if after >= zxid {
 		return false
 	}
-	creates := 0
-	for _, w := range l.p.open[l.path] {
-		if isCreate(w.ask.Kind) && w.floor < zxid {
-			creates++
-		}
-	}
+	creates := below(l.p.lost[l.path].creates, zxid)
 	if !l.died || l.p.mortal(strings.TrimSuffix(parentOf(l.path), "/")) { // else its number is not given again
-		for _, w := range l.p.named[prefixOf(l.path)] {
-			if w.floor < zxid {
-				creates++
-			}
-		}
+		creates += below(l.p.lost[prefixOf(l.path)].numbered, zxid)
 	}
 	return creates > needed
 }
@@ -341,10 +326,8 @@ func (l *life) counts(c, d *claim) *fault {
 	if end == 0 {
 		end = c.zxid
 	}
-	for _, w := range l.p.open[l.path] {
-		if w.ask.Kind == wire.OpSetData && w.floor < end && d.zxid < end {
-			sets++
-		}
+	if d.zxid < end {
+		sets = below(l.p.lost[l.path].sets, end)
 	}
 	sets = max(0, sets-l.sets)
 	if c.version >= d.version && int(c.version-d.version) <= sets {

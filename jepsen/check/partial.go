@@ -25,6 +25,7 @@ type partial struct {
 	open     map[string][]open
 	named    map[string][]open // sequential creates, by what their numbers are put behind
 	below    map[string][]open // creates and deletes, by parent
+	lost     map[string]lost   // by count
 	living   map[zab.SessionID]int64
 	mortal   func(parent string) bool
 	reaped   sharedNames            // made as containers or with a time to live
@@ -44,6 +45,40 @@ type open struct {
 	part  int
 	ask   *history.Op
 	floor int64
+}
+
+// lost are the floors of the open writes of a path, by what they do, ascending as they were called. The
+// numbered ones are sequential creates behind it.
+type lost struct{ creates, numbered, deletes, sets []int64 }
+
+// below returns how many of the floors are below a zxid.
+func below(floors []int64, zxid int64) int {
+	n, _ := slices.BinarySearch(floors, zxid)
+	return n
+}
+
+func (p *partial) count() {
+	for path, list := range p.open {
+		l := p.lost[path]
+		for _, w := range list {
+			switch {
+			case isCreate(w.ask.Kind):
+				l.creates = append(l.creates, w.floor)
+			case w.ask.Kind == wire.OpDelete:
+				l.deletes = append(l.deletes, w.floor)
+			case w.ask.Kind == wire.OpSetData:
+				l.sets = append(l.sets, w.floor)
+			}
+		}
+		p.lost[path] = l
+	}
+	for prefix, list := range p.named {
+		l := p.lost[prefix]
+		for _, w := range list {
+			l.numbered = append(l.numbered, w.floor)
+		}
+		p.lost[prefix] = l
+	}
 }
 
 // sharedNames are paths, and prefixes of sequential ones.
@@ -73,7 +108,7 @@ func prefixOf(path string) string {
 func (s *study) partly() *partial {
 	if s.part == nil {
 		s.part = &partial{
-			s: s, took: map[int]version{}, asks: map[content][]int{}, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
+			s: s, lost: map[string]lost{}, took: map[int]version{}, asks: map[content][]int{}, acked: map[int64]int{}, vague: map[int]bool{}, open: map[string][]open{}, named: map[string][]open{},
 			below: map[string][]open{}, living: map[zab.SessionID]int64{}, mortal: s.mortal(), reaped: newNames(), owned: newNames(),
 			secret: newNames(), judged: map[string]bool{}, restless: map[string]bool{},
 		}
@@ -111,6 +146,7 @@ func (p *partial) collect() {
 		}
 	}
 	p.infer()
+	p.count()
 	slices.SortStableFunc(p.effects, func(a, b effect) int { return cmp.Compare(a.zxid, b.zxid) })
 	for _, e := range p.effects {
 		if o := &p.s.h.Ops[e.op]; o.Op.Kind != wire.OpCloseSession {
