@@ -27,7 +27,7 @@ type disk struct {
 	last    uint64         // number of the last record handed over
 
 	wake    chan struct{} // something was queued
-	synced  chan struct{} // the log has grown: the next segment may be due
+	synced  chan struct{} // the log has grown: the next segment is due
 	moved   chan struct{} // durable has grown
 	durable atomic.Uint64 // number of the last record on disk
 }
@@ -76,11 +76,15 @@ func (d *disk) run(ctx context.Context) {
 				return
 			}
 			d.durable.Store(last)
-			signal(d.moved)
-			signal(d.synced)
 		}
-		for _, env := range after {
+		for _, env := range after { // first: another server's commit may wait for them
 			d.s.links.Send(env)
+		}
+		if len(records) > 0 {
+			signal(d.moved)
+			if d.log.PrepareDue() {
+				signal(d.synced)
+			}
 		}
 		clear(records)
 		clear(after)

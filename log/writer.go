@@ -231,10 +231,7 @@ const firstBytes = 64 << 10
 // everything else, in one goroutine, and returns only an error that is final.
 func (l *Log) Prepare() error {
 	l.mu.Lock()
-	due := l.opts.SegmentBytes / 2
-	if !l.current.filled {
-		due = min(due, firstBytes)
-	}
+	due := l.spareDue()
 	l.mu.Unlock()
 	file, sequence, err := l.makeSpare(due)
 	if file == nil || err != nil {
@@ -250,6 +247,26 @@ func (l *Log) Prepare() error {
 	l.filled.Store(l.spare == file)
 	l.making.Unlock()
 	return nil
+}
+
+// PrepareDue reports whether Prepare has something to do.
+func (l *Log) PrepareDue() bool {
+	if !l.making.TryLock() {
+		return false // it is being made
+	}
+	made := l.spare != nil
+	l.making.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !made && l.current.end >= l.spareDue()
+}
+
+// spareDue returns from what size on of the present segment the next one is to be made.
+func (l *Log) spareDue() int64 {
+	if !l.current.filled {
+		return min(l.opts.SegmentBytes/2, firstBytes)
+	}
+	return l.opts.SegmentBytes / 2
 }
 
 // makeSpare makes the next segment if the present one has reached due and nobody has made it yet.

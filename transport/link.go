@@ -13,6 +13,9 @@ const (
 	// writePiece is the most that one write deadline covers, so that a slow network has time for a
 	// long queue and a stuck one does not.
 	writePiece = 1 << 20
+	// directBytes is the longest frame that is written by who hands it over: more takes the time of
+	// copying it into the socket from the loop, and has company that makes the wake-up worth its price.
+	directBytes = 4 << 10
 	// streamCost is what a stream waiting in the queue counts against its bound.
 	streamCost = 128
 	// progressInterval spaces the calls of LinkProgress and the frames that cause them.
@@ -33,6 +36,7 @@ type link struct {
 	spoke  pacer        // writer only
 
 	mu      sync.Mutex
+	direct  *direct       // used while queued is 0: the writer has nothing then
 	pending batch         // what the writer has not taken yet
 	queued  int           // bytes of pending, and of what the writer took and has not written
 	err     error         // why the link ended; the first reason stays
@@ -55,7 +59,7 @@ type stream struct {
 
 func newLink(s *Links, id zab.LinkID, conn net.Conn, server zab.ServerID, dialed bool) *link {
 	return &link{
-		links: s, id: id, server: server, dialed: dialed, conn: conn,
+		links: s, id: id, server: server, dialed: dialed, conn: conn, direct: newDirect(conn),
 		in: newFrameReader(conn, maxFrame), dec: newDecoder(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -86,7 +90,8 @@ func (l *link) fail(err error) {
 	_ = l.conn.Close()
 }
 
-// enqueue adds a frame, which it copies, and the streams behind it. A frame may be larger than the
+// enqueue writes a small frame if nothing is on its way, and else adds it, which it copies, to what the
+// writer writes, with the streams behind it. A frame may be larger than the
 // whole queue when the queue is empty: it was allowed to exist, so it must be able to leave.
 func (l *link) enqueue(frame []byte, streams []stream) {
 	size := len(frame) + len(streams)*streamCost
@@ -94,13 +99,11 @@ func (l *link) enqueue(frame []byte, streams []stream) {
 	full := l.queued > 0 && l.queued+size > l.links.queueBytes
 	tooLong := len(frame) > lengthBytes+maxFrame
 	if l.err == nil && !full && !tooLong {
-		l.queued += size
-		l.pending.frames = append(l.pending.frames, frame...)
-		for _, s := range streams {
-			s.at = len(l.pending.frames)
-			l.pending.streams = append(l.pending.streams, s)
+		if l.queued == 0 && len(streams) == 0 && len(frame) <= directBytes {
+			n := l.direct.write(frame)
+			frame, size = frame[n:], size-n
 		}
-		signal(l.wake)
+		l.add(frame, streams, size)
 	}
 	queued := l.queued
 	l.mu.Unlock()
@@ -111,6 +114,20 @@ func (l *link) enqueue(frame []byte, streams []stream) {
 		l.fail(fmt.Errorf("%w: link %d to server %d: %d bytes wait, %d more exceed the bound of %d: the server or the network to it is too slow",
 			ErrQueueFull, l.id, l.server, queued, size, l.links.queueBytes))
 	}
+}
+
+// add queues what the writer is to write. The caller holds mu.
+func (l *link) add(frame []byte, streams []stream, size int) {
+	if size == 0 {
+		return
+	}
+	l.queued += size
+	l.pending.frames = append(l.pending.frames, frame...)
+	for _, s := range streams {
+		s.at = len(l.pending.frames)
+		l.pending.streams = append(l.pending.streams, s)
+	}
+	signal(l.wake)
 }
 
 // write is the writer: it takes all that was queued and writes it in one go, until the link ends.

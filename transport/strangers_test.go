@@ -152,7 +152,7 @@ func TestDialingTheWrongPort(t *testing.T) {
 		require.Equal(t, 1, learner.journal.count("is it a Quoll server"))
 		require.Equal(t, 1, learner.journal.count("no protocol known here"))
 		require.NoError(t, l.Close())
-		answers <- ""
+		close(answers) // of every connection that was on its way
 		learner.stop(t)
 	})
 }

@@ -110,6 +110,41 @@ func TestLinksOverTCP(t *testing.T) {
 	noLeak(t, before)
 }
 
+// Small frames are written by who sends them, others by the link's writer, and what a full socket did not
+// take of a small one is left to the writer: none of that shows to the other side.
+func TestFramesKeepTheirOrderWhoeverWritesThem(t *testing.T) {
+	addrs := []transport.Address{{ID: 1}, {ID: 2}}
+	var handlers [2]*tcpHandler
+	var links [2]*transport.Links
+	var nets [2]bound
+	for i := range addrs {
+		nets[i].l, addrs[i].Link = loopback(t)
+	}
+	for i := range links {
+		handlers[i] = newTCPHandler()
+		var err error
+		links[i], err = transport.StartLinks(transport.LinksOptions{
+			Identity: identity(addrs[i].ID), Addresses: addrs, Network: nets[i], Handler: handlers[i], Storage: &storage{},
+		})
+		require.NoError(t, err)
+		defer links[i].Shutdown()
+	}
+	links[1].Connect(1)
+	<-handlers[1].ups
+	<-handlers[0].ups
+	sizes := []int{100, 3000, 100, 5000, 1, 1, 20_000}
+	const frames = 6000 // far more than a socket holds: the learner reads nothing at first
+	for i := range frames {
+		links[0].Send(zab.Envelope{Link: 1, Msg: &zab.Message{Kind: zab.Proposal, Txns: txns(1, 1+i, 1, sizes[i%len(sizes)])}})
+	}
+	for i := 0; i < frames; {
+		for _, m := range <-handlers[1].msgs {
+			require.Equal(t, txns(1, 1+i, 1, sizes[i%len(sizes)]), m.Txns)
+			i++
+		}
+	}
+}
+
 func (b bound) close() error {
 	if b.l == nil {
 		return nil
