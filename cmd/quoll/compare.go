@@ -136,7 +136,7 @@ func (r *comparing) stages() []stage {
 	return []stage{
 		{name: "bare", rows: []string{"empty", "idle", "ls"}, steps: []func() error{r.empty, r.idle, r.list}},
 		{
-			name: "load", rows: []string{"writes", "write-p99", "creates", "reads", "mixed", "one-write", "one-read", "linear", "gap"},
+			name: "load", rows: []string{"writes", "write-p99", "creates", "reads", "mixed", "one-write", "one-read", "linear", "gap", "gap-follower"},
 			etcd: true, first: r.warm, steps: []func() error{r.loads, r.linear, r.gaps},
 		},
 		{
@@ -217,7 +217,7 @@ func (r *comparing) progress(format string, args ...any) {
 
 // run adds a run to the result. Operations that fail are no news where a leader was killed.
 func (r *comparing) run(row string, s table.System, report *measure.Report) {
-	if failed := report.Total.Failed; failed > 0 && row != "gap" && row != "gap-full" {
+	if failed := report.Total.Failed; failed > 0 && !strings.HasPrefix(row, "gap") {
 		r.result.Note(row, "%s failed %d operations of %d", s, failed, failed+report.Total.Acked)
 	}
 	r.progress("%s, %s: %s", row, s, report.Text())

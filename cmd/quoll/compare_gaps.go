@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +14,7 @@ import (
 	"quoll/cmd/internal/table"
 )
 
-// gapAfter is when the leader is killed in a run of gapRun. A gap over gapSuspect, in ms, is none
+// gapAfter is when a server is killed in a run of gapRun. A gap over gapSuspect, in ms, is none
 // that an election explains.
 const (
 	gapAfter   = 2 * time.Second
@@ -21,11 +22,29 @@ const (
 	gapSuspect = 3000
 )
 
-func (r *comparing) gaps() error     { return r.gapRow("gap") }
-func (r *comparing) fullGaps() error { return r.gapRow("gap-full") }
+func (r *comparing) gaps() error {
+	return errors.Join(r.gapRow("gap", leaderDies), r.gapRow("gap-follower", followerDies))
+}
 
-// gapRow kills the leader under one writer that reconnects.
-func (r *comparing) gapRow(row string) error {
+func (r *comparing) fullGaps() error { return r.gapRow("gap-full", leaderDies) }
+
+// loss is a server that is killed, and those that the writer may talk to.
+type loss func(ctx context.Context, s *side) (victim int, servers []string, err error)
+
+// leaderDies lets the writer find another server, wherever it was.
+func leaderDies(ctx context.Context, s *side) (int, []string, error) {
+	leader, err := s.Leader(ctx)
+	return leader, s.Servers(), err
+}
+
+// followerDies keeps the writer away from the one that dies.
+func followerDies(ctx context.Context, s *side) (int, []string, error) {
+	victim, err := s.follower(ctx)
+	return victim, slices.Delete(s.Servers(), victim, victim+1), err
+}
+
+// gapRow kills a server under one writer that reconnects.
+func (r *comparing) gapRow(row string, dies loss) error {
 	if !r.wants(row) {
 		return nil
 	}
@@ -36,7 +55,7 @@ func (r *comparing) gapRow(row string) error {
 	for _, s := range r.sides {
 		var gaps []float64
 		for range r.Repeat {
-			gap, err := r.killLeader(row, s)
+			gap, err := r.kill(row, s, dies)
 			if err != nil {
 				return fmt.Errorf("row %s: %w", row, err)
 			}
@@ -47,18 +66,18 @@ func (r *comparing) gapRow(row string) error {
 	return nil
 }
 
-// killLeader kills the leader under a writer, starts it again, and returns the gap.
-func (r *comparing) killLeader(row string, s *side) (float64, error) {
-	leader, err := s.Leader(r.c.ctx)
+// kill kills a server under a writer, starts it again, and returns the gap.
+func (r *comparing) kill(row string, s *side, dies loss) (float64, error) {
+	victim, servers, err := dies(r.c.ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	killed := make(chan struct{})
 	kill := time.AfterFunc(gapAfter, func() {
-		s.Kill(leader)
+		s.Kill(victim)
 		close(killed)
 	})
-	report, err := r.bench(s, benchCmd{Gap: true, Size: 100, Duration: gapRun})
+	report, err := r.bench(s, benchCmd{Gap: true, Servers: servers, Size: 100, Duration: gapRun})
 	if !kill.Stop() {
 		<-killed
 	}
@@ -68,9 +87,9 @@ func (r *comparing) killLeader(row string, s *side) (float64, error) {
 	r.run(row, s.name, report)
 	if report.LongestGap > gapSuspect {
 		r.keep = true
-		r.progress("%s: nothing was acknowledged for %.0f ms when server %d, the leader, was killed", s.name, report.LongestGap, leader+1)
+		r.progress("%s: nothing was acknowledged for %.0f ms when server %d was killed", s.name, report.LongestGap, victim+1)
 	}
-	if err := s.Restart(leader); err != nil {
+	if err := s.Restart(victim); err != nil {
 		return 0, err
 	}
 	return report.LongestGap, s.awaitServing(r.c.ctx)

@@ -93,7 +93,10 @@ func (r *comparing) warm() error {
 
 // bench performs one run against one side.
 func (r *comparing) bench(s *side, b benchCmd) (*measure.Report, error) {
-	b.Servers, b.Timeout, b.Seed = s.Servers(), 10*time.Second, 1
+	b.Timeout, b.Seed = 10*time.Second, 1
+	if b.Servers == nil {
+		b.Servers = s.Servers()
+	}
 	if b.Duration == 0 {
 		b.Duration, b.Warmup = r.Duration, r.Warmup
 	}
