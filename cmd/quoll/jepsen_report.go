@@ -38,6 +38,7 @@ func (j *jepsenCmd) report(c *console, res *campaign.Result, dir string) error {
 	if err != nil {
 		return err
 	}
+	run.Harness = commit()
 	if err = write(filepath.Join(dir, "report.html"), run, report.HTML); err != nil {
 		return err
 	}

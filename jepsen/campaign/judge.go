@@ -58,11 +58,12 @@ func (r *Record) Judge(search time.Duration) (verdicts []Verdict, violations []c
 	limits := check.DefaultLimits
 	limits.Moves, limits.Search, limits.Strict = false, search, r.Strict
 	limits.Writes = r.Target == "quoll" // ZooKeeper's leader waits for the reports of servers
-	violations = append(slices.Clone(r.Unserved), check.AllWithin(r.History, limits)...)
+	violations = check.AllWithin(r.History, limits)
 	for _, f := range r.Faults {
 		violations = append(violations, check.Violation{Check: protocolName, Text: f.Text, At: f.At})
 	}
 	violations = append(violations, same(r.History, r.Clients)...)
+	violations = append(violations, r.Unserved...) // last: what clients saw says more, and a report begins with it
 	applicable := append(check.Applicable(r.History), protocolName, sameName, serveName)
 	byClients := check.ByClients(r.History)
 	for _, name := range append(check.Names(), protocolName, sameName, serveName) {

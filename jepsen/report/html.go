@@ -36,7 +36,8 @@ iframe { width: 100%; height: 46em; border: 1px solid #ddd }
 <tr><th>server</th><td>{{.Version}}, {{.Servers}} of them, {{.Network}}</td></tr>
 <tr><th>began</th><td>{{.Began}}, {{printf "%.0f" .Length}} s</td></tr>
 <tr><th>again with</th><td><code>{{.Command}}</code></td></tr>
-</table>
+{{with .Harness}}<tr><th>harness</th><td>{{.}}</td></tr>
+{{end}}</table>
 
 <h2>Checks</h2>
 <table>{{range .Verdicts}}<tr><td><code>{{.Check}}</code></td>

@@ -15,6 +15,7 @@ type Run struct {
 	Workload string  `json:"workload"`
 	Seed     uint64  `json:"seed"`
 	Command  string  `json:"command"` // that does the same again
+	Harness  string  `json:"harness"` // commit of the harness: a seed draws the same at the same source only
 	Began    string  `json:"began"`
 	Length   float64 `json:"length_s"`
 

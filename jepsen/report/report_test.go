@@ -18,7 +18,7 @@ import (
 func sample() *report.Run {
 	return &report.Run{
 		Target: "quoll", Version: "3.9.5-quoll", Servers: 3, Network: "loopback", Workload: "registers", Seed: 7,
-		Command: "quoll jepsen --seed 7", Began: "2026-11-23T08:00:00Z", Length: 3,
+		Command: "quoll jepsen --seed 7", Began: "2026-11-23T08:00:00Z", Harness: "94b5365", Length: 3,
 		Verdicts: []report.Verdict{
 			{Check: "C-LINW", Outcome: "violated", Why: "a stale read"},
 			{Check: "C-MONO", Outcome: "holds"},
@@ -50,7 +50,7 @@ func TestHTML(t *testing.T) {
 	first, command := strings.Index(page, "read &lt;v17&gt; although v18"), strings.Index(page, "quoll jepsen --seed 7")
 	require.Positive(t, first)
 	require.Less(t, first, command)
-	for _, want := range []string{"Violated", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "Never done in this run: loss: tried 1 times", "700.0 ms", "clock: at an offset", "Drawn from: kill loss", "12 opened, 5 expired", "6 left late, 4 were due and never left", "1 NoNode"} {
+	for _, want := range []string{"Violated", "94b5365", "client 1 &amp; 2", "not applicable", "undecided", "no netem", "clock: no time namespaces", "Never done in this run: loss: tried 1 times", "700.0 ms", "clock: at an offset", "Drawn from: kill loss", "12 opened, 5 expired", "6 left late, 4 were due and never left", "1 NoNode"} {
 		require.Contains(t, page, want)
 	}
 	require.NotContains(t, page, "<script>alert")
