@@ -6,24 +6,38 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 
 	"quoll/jepsen/history"
 	"quoll/transport/wire"
+	"quoll/zab"
 )
 
-// lock is ZooKeeper's recipe of a lock, with a fence. A client waits for its turn with an ephemeral
-// sequential znode, watching the one before it. While it holds the lock it writes the number of
-// that znode to /fence, on the condition that nothing has changed there since it looked, and
-// gives up when it finds a higher number: its session may be over without its knowledge.
+// lock is ZooKeeper's recipe of a lock, which is that of a leader election, too: a client stands in line with
+// an ephemeral sequential znode, watching the one before it, and whose znode is the first holds the lock. What the
+// holder does counts only under a fence: it writes a token that grows from holder to holder, on the condition that
+// nothing has changed there since it looked, and gives up when it finds a higher one. Its session may be over without
+// its knowledge, and the next holder at work.
 type lock struct {
 	*agent
+	fencing
 	step   lockStep
-	asked  bool   // the operation of step is on its way
-	mine   string // the znode of this client
-	before string // the znode to wait for
-	fence  int32  // version of /fence
-	writes int    // left to do before the lock is given back
-	idle   int    // questions asked while waiting
+	asked  bool     // the operation of step is on its way
+	mine   string   // the znode of this client
+	czxid  zab.Zxid // of mine, where that is the token
+	before string   // the znode to wait for
+	fence  int32    // version of the fence
+	writes int      // left to do before the lock is given back
+	idle   int      // questions asked while waiting
+}
+
+// fencing is what tells a lock from an election.
+type fencing struct {
+	line    string // whose children named n-... stand in line
+	path    string // of the fence
+	czxid   bool   // the token is the czxid of the holder's znode, and else its sequence number
+	longest int    // how many writes a holder does at most
+	checks  int    // in how many cases of a hundred the write is a multi that checks the own znode: the other way to be safe
 }
 
 type lockStep uint8
@@ -31,6 +45,7 @@ type lockStep uint8
 const (
 	lockEnter   lockStep = iota // create the znode
 	lockFind                    // the answer to the create was lost: look for a znode of this session
+	lockKnow                    // ask for its czxid
 	lockList                    // see who is first
 	lockWatch                   // watch the znode before
 	lockWait                    // for it to go
@@ -39,52 +54,70 @@ const (
 	lockRelease                 // delete the znode
 )
 
-const fencePath = "/fence"
+const (
+	lockFence     = "/fence"
+	electionFence = "/election/fence"
+	candidate     = "n-"
+)
 
 func newLock(a *agent, _ *rand.Rand) generator {
-	a.set("/lock", nil)
-	a.set(fencePath, []byte("0"))
-	return &lock{agent: a}
+	return newLine(a, fencing{line: "/lock", path: lockFence, longest: 3, checks: 30})
+}
+
+// newElection has long reigns now and then, to be ended by the end of a session.
+func newElection(a *agent, _ *rand.Rand) generator {
+	return newLine(a, fencing{line: "/election", path: electionFence, czxid: true, longest: 20})
+}
+
+func newLine(a *agent, f fencing) generator {
+	a.set(f.line, nil)
+	a.set(f.path, []byte("0"))
+	return &lock{agent: a, fencing: f}
 }
 
 func (g *lock) next(r *rand.Rand) history.Op {
 	if g.asked {
-		return read(wire.OpExists, fencePath)
+		return read(wire.OpExists, g.path)
 	}
 	if g.step == lockWait {
 		g.idle++
 		if g.idle < 8 {
-			return read(wire.OpExists, fencePath)
+			return read(wire.OpExists, g.path)
 		}
 		g.step = lockList // the watch may have gone with a connection: look again
 	}
 	g.asked = true
 	switch g.step {
 	case lockFind:
-		return read(wire.OpGetEphemerals, "/lock/n-")
+		return read(wire.OpGetEphemerals, g.line+"/"+candidate)
+	case lockKnow:
+		return read(wire.OpGetData, g.mine)
 	case lockList:
-		return read(wire.OpGetChildren, "/lock")
+		return read(wire.OpGetChildren, g.line)
 	case lockWatch:
 		return watching(wire.OpExists, g.before)
 	case lockLook:
-		g.writes = 1 + r.IntN(3)
-		return read(wire.OpGetData, fencePath)
+		g.writes = 1 + r.IntN(g.longest)
+		return read(wire.OpGetData, g.path)
 	case lockWrite:
-		op := setData(fencePath, fmt.Appendf(nil, "%d %s", number(g.mine), g.value()), g.fence)
-		if chance(r, 30) { // the other way to be safe: only while the own znode is there
+		op := setData(g.path, fmt.Appendf(nil, "%d %s", g.token(), g.value()), g.fence)
+		if g.checks > 0 && chance(r, g.checks) {
 			return history.Op{Kind: wire.OpMulti, Ops: []history.Op{{Kind: wire.OpCheck, Path: g.mine, Version: -1}, op}}
 		}
 		return op
 	case lockRelease:
 		return remove(g.mine, -1)
 	default:
-		return create("/lock/n-", g.value(), wire.EphemeralSequential)
+		return create(g.line+"/"+candidate, g.value(), wire.EphemeralSequential)
 	}
 }
 
-// number returns the sequence number at the end of a path.
-func number(path string) int {
-	n, _ := strconv.Atoi(path[max(0, len(path)-10):])
+// token is what this client writes to the fence.
+func (g *lock) token() int64 {
+	if g.fencing.czxid {
+		return int64(g.czxid)
+	}
+	n, _ := strconv.ParseInt(g.mine[max(0, len(g.mine)-10):], 10, 64)
 	return n
 }
 
@@ -110,7 +143,7 @@ func (g *lock) done(op *history.Op, res *history.Result) {
 	case wire.OpGetEphemerals:
 		g.step = lockEnter
 		if succeeded(res) && len(res.Children) > 0 {
-			g.mine, g.step = slices.Min(res.Children), lockList
+			g.stand(slices.Min(res.Children))
 		}
 	case wire.OpGetChildren:
 		g.listed(res)
@@ -120,7 +153,11 @@ func (g *lock) done(op *history.Op, res *history.Result) {
 			g.step = lockList
 		}
 	case wire.OpGetData:
-		g.looked(res)
+		if op.Path == g.path {
+			g.looked(res)
+		} else {
+			g.knew(res)
+		}
 	case wire.OpDelete: // a create that was given up for lost may have come through since
 		g.step, g.mine = lockFind, ""
 	default:
@@ -131,10 +168,25 @@ func (g *lock) done(op *history.Op, res *history.Result) {
 func (g *lock) entered(res *history.Result) {
 	switch res.Code {
 	case wire.OK:
-		g.mine, g.step = res.Path, lockList
+		g.stand(res.Path)
 	case wire.NoNode:
 		g.reset()
 	default:
+	}
+}
+
+// stand goes on with a znode in line.
+func (g *lock) stand(mine string) {
+	g.mine, g.step = mine, lockList
+	if g.fencing.czxid {
+		g.step = lockKnow
+	}
+}
+
+func (g *lock) knew(res *history.Result) {
+	g.step, g.czxid = lockList, res.Stat.Czxid
+	if res.Code != wire.OK {
+		g.step, g.mine = lockFind, ""
 	}
 }
 
@@ -143,8 +195,8 @@ func (g *lock) listed(res *history.Result) {
 		g.step = lockFind
 		return
 	}
-	names := slices.Sorted(slices.Values(res.Children))
-	i := slices.Index(names, g.mine[len("/lock/"):])
+	names := slices.DeleteFunc(slices.Sorted(slices.Values(res.Children)), func(name string) bool { return !strings.HasPrefix(name, candidate) })
+	i := slices.Index(names, g.mine[len(g.line)+1:])
 	switch {
 	case res.Code != wire.OK:
 	case i < 0: // a server that is behind, or the session is over
@@ -152,17 +204,17 @@ func (g *lock) listed(res *history.Result) {
 	case i == 0:
 		g.step = lockLook
 	default:
-		g.before, g.step = "/lock/"+names[i-1], lockWatch
+		g.before, g.step = g.line+"/"+names[i-1], lockWatch
 	}
 }
 
 func (g *lock) looked(res *history.Result) {
 	digits, _, _ := bytes.Cut(res.Data, []byte(" "))
-	highest, err := strconv.Atoi(string(digits))
+	highest, err := strconv.ParseInt(string(digits), 10, 64)
 	switch {
 	case res.Code == wire.NoNode:
 		g.reset()
-	case res.Code != wire.OK || err != nil || highest > number(g.mine):
+	case res.Code != wire.OK || err != nil || highest > g.token():
 		g.step = lockRelease
 	default:
 		g.fence, g.step = res.Stat.Version, lockWrite
