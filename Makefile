@@ -9,7 +9,7 @@ SERVERS  ?= 3
 REVISION  = $(shell git ls-files --error-unmatch go.mod >/dev/null 2>&1 && git describe --always --abbrev=40 --dirty=-modified --exclude '*')
 SEEDS    ?= 2000
 
-.PHONY: help build run test race fuzz bench microbench cover fmt vet lint check interop sim sim-fixed mutants jepsen defects docs clean
+.PHONY: help build run test race fuzz bench pgo microbench cover fmt vet lint check interop sim sim-fixed mutants jepsen defects docs clean
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,12 @@ build/etcd: cmd/etcdload/go.mod # the server of etcd, as new as the client there
 
 build/etcdload: $(wildcard cmd/etcdload/* cmd/internal/measure/*.go) # the load generator for etcd, a module of its own
 	cd cmd/etcdload && $(GO) test . && $(GO) build -o $(CURDIR)/$@ .
+
+# The profile that the compiler is guided by: the servers under the loads that count.
+pgo: build ## make cmd/quoll/default.pgo anew
+	rm -rf build/profile && mkdir -p build/profile
+	bin/quoll compare --only writes,creates,reads,mixed,linear,one-write --duration 10s --warmup 2s --profile build/profile > /dev/null
+	$(GO) tool pprof -proto build/profile/*.cpu.pprof > cmd/quoll/default.pgo
 
 microbench: ## every benchmark of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...

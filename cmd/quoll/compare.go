@@ -32,6 +32,7 @@ type compareCmd struct {
 	Idle      int           `help:"Sessions that only ping (20000; quick: 1000)."`
 	Repeat    int           `help:"How often to kill a leader, to restart and to list, for the median (3; quick: 1)."`
 	Servers   int           `default:"3" help:"Servers of each system."`
+	Profile   string        `type:"existingdir" placeholder:"DIR" help:"Have Quoll's servers write a profile of each run of load there, numbered by server process; what they cost is in the figures."`
 	Out       string        `type:"path" placeholder:"DIR" help:"Write results.json, table.md and chart.svg there."`
 }
 
@@ -108,11 +109,12 @@ func (m *compareCmd) settings() map[string]string {
 // comparing is a comparison under way.
 type comparing struct {
 	*compareCmd
-	c      *console
-	dir    string // of all servers
-	self   string // this program
-	keep   bool   // dir is evidence
-	result *table.Result
+	c        *console
+	dir      string // of all servers
+	self     string // this program
+	keep     bool   // dir is evidence
+	profiles int    // of each server of the stage
+	result   *table.Result
 
 	sides []*side // of the stage under way
 	etcd  *etcd   // nil: not there

@@ -24,6 +24,9 @@ type side struct {
 func (r *comparing) start(s stage) error {
 	r.progress("stage %s: starting servers", s.name)
 	commands := map[table.System]func(string) []string{table.Quoll: cluster.Quoll(r.self)}
+	if r.Profile != "" {
+		commands[table.Quoll] = cluster.Quoll(r.self, "--profile", r.Profile)
+	}
 	if r.ZooKeeper != "" {
 		commands[table.ZooKeeper] = cluster.ZooKeeper(r.ZooKeeper)
 	}
@@ -60,7 +63,7 @@ func (r *comparing) close() {
 	for _, s := range r.sides {
 		s.Close()
 	}
-	r.sides = nil
+	r.sides, r.profiles = nil, 0
 	if r.etcd != nil {
 		r.etcd.close()
 		r.etcd = nil
@@ -100,6 +103,7 @@ func (r *comparing) bench(s *side, b benchCmd) (*measure.Report, error) {
 	if b.Duration == 0 {
 		b.Duration, b.Warmup = r.Duration, r.Warmup
 	}
+	defer r.profile(s, &b)()
 	report, left, err := b.measure(r.c.ctx)
 	if left != nil && !s.littered {
 		s.littered = true
@@ -109,6 +113,25 @@ func (r *comparing) bench(s *side, b benchCmd) (*measure.Report, error) {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return report, nil
+}
+
+// profile has the servers of Quoll profile a run, if that was asked for, until done is called.
+func (r *comparing) profile(s *side, b *benchCmd) (done func()) {
+	if r.Profile == "" || s.name != table.Quoll || b.Gap {
+		return func() {}
+	}
+	toggle := func() {
+		for i := range s.Size() {
+			s.Profile(i)
+		}
+	}
+	r.profiles++
+	r.progress("profile %d of each server: %s, %d x %d", r.profiles, b.Mix, b.Conns, b.Inflight)
+	toggle()
+	return func() {
+		toggle()
+		_ = r.pause(time.Second) // it takes a moment to be written, and such servers are killed
+	}
 }
 
 // follower returns a server that does not lead, or the only one.

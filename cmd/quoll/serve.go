@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"quoll"
@@ -29,6 +30,7 @@ func (l logging) logger(w io.Writer) *slog.Logger {
 type serveCmd struct {
 	Define []string `short:"D" sep:"none" placeholder:"NAME=VALUE" help:"A property, as -Dzookeeper.snapCount=5000 or -Djute.maxbuffer=4194304; zoo.cfg overrides most."`
 	logging
+	Profile string `type:"existingdir" placeholder:"DIR" help:"SIGUSR2 begins a profile of the processor there, and the next one ends it and adds one of allocations."`
 
 	Config string `arg:"" type:"path" name:"zoo.cfg" help:"The configuration, as for Apache ZooKeeper."`
 }
@@ -43,6 +45,16 @@ func (s *serveCmd) Run(c *console) error {
 		return faults(c, err)
 	}
 	cfg.Logger = s.logger(c.err)
+	if s.Profile != "" {
+		ctx, cancel := context.WithCancel(c.ctx)
+		p := newProfiler(s.Profile)
+		var profiling sync.WaitGroup
+		profiling.Go(func() { p.run(ctx, cfg.Logger) })
+		defer func() {
+			cancel()
+			profiling.Wait()
+		}()
+	}
 	server, err := quoll.Start(context.WithoutCancel(c.ctx), cfg)
 	if err != nil {
 		return faults(c, err)

@@ -35,9 +35,9 @@ type Options struct {
 	Prefix func(server int) []string
 }
 
-// Quoll returns the Command of a quoll binary.
-func Quoll(binary string) func(string) []string {
-	return func(zooCfg string) []string { return []string{binary, "serve", zooCfg} }
+// Quoll returns the Command of a quoll binary, with flags of quoll serve.
+func Quoll(binary string, flags ...string) func(string) []string {
+	return func(zooCfg string) []string { return slices.Concat([]string{binary, "serve"}, flags, []string{zooCfg}) }
 }
 
 // ZooKeeper returns the Command of Apache ZooKeeper, whose jars are in lib.
@@ -293,6 +293,9 @@ func (c *Cluster) Pause(i int) { c.signal(i, syscall.SIGSTOP, false) }
 
 // Resume ends Pause.
 func (c *Cluster) Resume(i int) { c.signal(i, syscall.SIGCONT, false) }
+
+// Profile has a quoll serve --profile begin a profile, or end the one under way.
+func (c *Cluster) Profile(i int) { c.signal(i, syscall.SIGUSR2, false) }
 
 // Close kills what runs and gives the ports back.
 func (c *Cluster) Close() {
