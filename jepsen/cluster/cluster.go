@@ -44,7 +44,8 @@ func Quoll(binary string, flags ...string) func(string) []string {
 func ZooKeeper(lib string) func(string) []string {
 	return func(zooCfg string) []string {
 		return []string{
-			"java", "-Xmx2g", "-cp", filepath.Join(lib, "*"),
+			"java", "-Xmx2g", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+			"-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS", "-cp", filepath.Join(lib, "*"),
 			"org.apache.zookeeper.server.quorum.QuorumPeerMain", zooCfg,
 		}
 	}
