@@ -243,7 +243,7 @@ func (c *clientConn) overrun() bool {
 // batch handles some frames under one hold of the locks, then hands on what the loop must do.
 func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 	c.resolve()
-	var work []Handled
+	var w *work
 	now := time.Now()
 	s := c.s
 	s.treeMu.RLock()
@@ -266,19 +266,18 @@ func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 		}
 		if h.Step != StepNone {
 			c.times.sent(h.Seq, now)
-			work = append(work, h)
+			if w == nil {
+				w = s.newWork()
+			}
+			w.add(h)
 		}
 	}
 	joining := c.Joining()
 	c.mu.Unlock()
 	s.treeMu.RUnlock()
 	c.heard.Store(true)
-	if len(work) > 0 {
-		select {
-		case s.writes <- work:
-		case <-s.stopped:
-			return nil, net.ErrClosed
-		}
+	if w != nil && !s.hand(w) {
+		return nil, net.ErrClosed
 	}
 	if ferr := c.flush(); ferr != nil {
 		return nil, ferr
@@ -413,10 +412,9 @@ func (s *Server) drop(c *clientConn) {
 	s.clients.remove(c)
 	c.close()
 	if open {
-		select {
-		case s.writes <- []Handled{{Step: StepGone, Ticket: Ticket{Conn: c.ID}}}:
-		case <-s.stopped:
-		}
+		w := s.newWork()
+		w.add(Handled{Step: StepGone, Ticket: Ticket{Conn: c.ID}})
+		s.hand(w)
 	}
 }
 

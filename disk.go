@@ -121,17 +121,17 @@ func (d *disk) write(ctx context.Context, records []zab.Record) error {
 	full := false
 	for {
 		err := d.log.Sync()
-		var noRoom *log.FullError
-		switch {
-		case err == nil:
+		if err == nil {
 			if full {
 				d.s.logger.Info("disk has room again, writes are accepted")
 				d.s.post(event{kind: evDiskFull, full: false})
 			}
 			return nil
-		case !errors.As(err, &noRoom):
+		}
+		if _, noRoom := errors.AsType[*log.FullError](err); !noRoom {
 			return err
-		case !full:
+		}
+		if !full {
 			full = true
 			d.s.logger.Error("disk is full: writes are refused until there is room; a member of an ensemble gives up its role meanwhile", "err", err)
 			d.s.post(event{kind: evDiskFull, full: true})

@@ -16,6 +16,7 @@ import (
 const (
 	inboxEvents    = 256      // batches of messages from other servers, and reports
 	inboxBatches   = 256      // batches of client writes
+	spareBatches   = 64       // batches kept for use again, 11 KB each
 	turnBatches    = 64       // what one turn takes from each at most, so that ticks are not starved
 	linkQueueBytes = 64 << 20 // per link; a learner that lags more is dropped and syncs again
 	requestBytes   = 64 << 20 // unanswered writes of this server's clients; above it they wait
@@ -73,8 +74,8 @@ func (s *Server) loop(ctx context.Context) {
 			s.tick()
 		case e := <-s.inbox:
 			s.take(e)
-		case b := <-s.writes:
-			s.submit(b)
+		case w := <-s.writes:
+			s.submit(w)
 		case <-s.disk.moved: // gather tells the Peer
 		}
 		s.gather()
@@ -139,9 +140,9 @@ func (s *Server) tickOnce(now time.Time) {
 	}
 }
 
-func (s *Server) submit(batch []Handled) {
-	for i := range batch {
-		h := &batch[i]
+func (s *Server) submit(w *work) {
+	for i := range w.handled {
+		h := &w.handled[i]
 		switch h.Step {
 		case StepSubmit:
 			s.peer.Submit(h.Ticket, h.Request, &s.act)
@@ -154,6 +155,7 @@ func (s *Server) submit(batch []Handled) {
 		case StepNone, StepClose:
 		}
 	}
+	s.worked(w)
 }
 
 func (s *Server) take(e event) {

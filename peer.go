@@ -79,6 +79,7 @@ type Peer struct {
 	asks     []ask        // barriers and revalidations of local connections, until answered
 
 	result tree.Result     // of the txn being applied, reused
+	firing firing          // the event being told
 	elect  election.Out    // of the election's last input, reused
 	block  []byte          // txns are cut from blocks, not allocated one by one
 	reqs   []zab.Request   // scratch
@@ -106,6 +107,7 @@ func (a *Actions) Reset() {
 func NewPeer(cfg PeerConfig, state zab.State, t *tree.Tree, watches WatchTable) *Peer {
 	p := &Peer{cfg: cfg, tree: t, watches: watches}
 	p.rules = tree.NewRules(cfg.Tree)
+	p.firing.emit = p.firing.tell // once: a function made for each change would be an allocation for each
 	p.zab = zab.New(zab.Config{
 		ID: cfg.ID, Ensemble: cfg.Ensemble, MaxCounter: cfg.MaxCounter, WindowBytes: cfg.WindowBytes,
 		InitTicks: cfg.InitTicks, SyncTicks: cfg.SyncTicks, PingTicks: cfg.PingTicks,

@@ -59,17 +59,30 @@ func (p *Peer) answers(txn zab.Txn) (request, bool) {
 	return req, ok
 }
 
+// firing is the event that watches are being triggered for.
+type firing struct {
+	sink Sink
+	kind session.EventType
+	path []byte
+	zxid zab.Zxid
+	acl  []wire.ACL
+	emit func(session.ConnID) // tell
+}
+
+func (f *firing) tell(id session.ConnID) { f.sink.Event(id, f.kind, f.path, f.zxid, f.acl) }
+
 // fire triggers the watches that a change touches: the znode's first, then its parent's.
 func (p *Peer) fire(c *tree.Change, z zab.Zxid, sink Sink) {
-	e := wire.EventType(c.Type) // the values are the same
-	p.watches.Trigger(e, c.Path, func(id session.ConnID) { sink.Event(id, e, c.Path, z, c.ACL) })
+	f := &p.firing
+	f.sink, f.zxid = sink, z
+	f.kind, f.path, f.acl = wire.EventType(c.Type), c.Path, c.ACL // the values are the same
+	p.watches.Trigger(f.kind, f.path, f.emit)
 	if c.Type == tree.DataChanged {
 		return
 	}
-	parent, _ := tree.Split(c.Path)
-	p.watches.Trigger(wire.EventNodeChildrenChanged, parent, func(id session.ConnID) {
-		sink.Event(id, wire.EventNodeChildrenChanged, parent, z, c.ParentACL)
-	})
+	f.kind, f.acl = wire.EventNodeChildrenChanged, c.ParentACL
+	f.path, _ = tree.Split(c.Path)
+	p.watches.Trigger(f.kind, f.path, f.emit)
 }
 
 // Install makes the tree of a leader's snapshot this server's. No watch could tell what a whole tree

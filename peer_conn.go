@@ -79,6 +79,15 @@ type Handled struct {
 	AuthFailed   bool // an identity was refused
 }
 
+// Own moves the body of the request from the frame that it aliases to the end of b, and returns b. b must have
+// room for it, since what it held before would stay behind in the old array, and is never changed again.
+func (h *Handled) Own(b []byte) []byte {
+	n := len(b)
+	b = append(b, h.Request.Body...)
+	h.Request.Body = b[n:len(b):len(b)]
+	return b
+}
+
 // Open reports whether the session of c is set up.
 func (c *Conn) Open() bool { return c.state == open }
 
@@ -102,7 +111,8 @@ func (c *Conn) ticket() Ticket {
 
 // Handle takes the next frame of c. Reads are answered at once into c.Out when no earlier write
 // of the connection is open, and wait behind it otherwise, so that replies keep the order of
-// requests (R29). The frame is not kept; what must live longer is copied.
+// requests (R29). The frame is not kept, but Handled.Request aliases it: whoever reuses the frame before the
+// request is answered copies the body, for many requests at a time (Handled.Own).
 func (p *Peer) Handle(c *Conn, frame []byte) Handled {
 	if c.Close { // its session is over: from here on it is told of no change, so it must not see one
 		return Handled{}
@@ -142,7 +152,7 @@ func (p *Peer) Handle(c *Conn, frame []byte) Handled {
 		t := c.ticket()
 		c.pipe.PushWrite(t.Seq, xid, op)
 		return Handled{Step: StepSubmit, Ticket: t, Request: zab.Request{
-			Session: c.Session, Xid: xid, Op: int32(op), Auth: c.Auth, Body: append([]byte(nil), d.Rest()...),
+			Session: c.Session, Xid: xid, Op: int32(op), Auth: c.Auth, Body: d.Rest(),
 		}}
 	case c.pipe.Idle():
 		p.read(c, frame)

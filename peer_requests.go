@@ -156,16 +156,21 @@ func (p *Peer) forward(out *Actions) {
 		return
 	}
 	for {
-		m := &zab.Message{Kind: zab.Requests}
+		p.reqs = p.reqs[:0]
 		for size := 0; size < forwardBytes; {
 			r := q.next()
 			if r == nil {
 				break
 			}
-			m.Requests = append(m.Requests, r.Request)
+			p.reqs = append(p.reqs, r.Request)
 			size += r.cost()
 		}
-		if len(m.Requests) == 0 || !p.zab.ToLeader(m, &out.Actions) {
+		if len(p.reqs) == 0 {
+			return
+		}
+		m := &zab.Message{Kind: zab.Requests, Requests: slices.Clone(p.reqs)} // the message is not ours once it left
+		clear(p.reqs)
+		if !p.zab.ToLeader(m, &out.Actions) {
 			return
 		}
 	}

@@ -68,8 +68,9 @@ type Server struct {
 	gate     gate // open while clients are served
 	writable gate // open while there is room for more writes
 
-	inbox  chan event     // links, mesh, disk and snapshots
-	writes chan []Handled // from client connections
+	inbox  chan event // links, mesh, disk and snapshots
+	writes chan *work // from client connections
+	spare  chan *work // for them to use again
 
 	staged  stagedTrees // of snapshots that leaders sent
 	durable uint64      // the loop's: what the Peer was told of the disk
@@ -100,7 +101,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, ensemble: ensemble, logger: cfg.Logger, started: time.Now(),
 		reportTicks: ticks(cfg.TickTime / 2), boot: randomUint64(),
-		inbox: make(chan event, inboxEvents), writes: make(chan []Handled, inboxBatches),
+		inbox: make(chan event, inboxEvents), writes: make(chan *work, inboxBatches), spare: make(chan *work, spareBatches),
 		ended: make(chan struct{}),
 	}
 	if s.logger == nil {

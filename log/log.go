@@ -84,6 +84,7 @@ type Log struct {
 	chain     uint32   // crc of the last record appended
 	current   *segment // the one that is written to
 	confirmed bool     // a mark behind the last block has been written
+	mark      []byte   // for confirm, of a sector
 	scratch   record   // for Append; on its stack it would be allocated for every record
 
 	names  sync.Mutex // held while snapshots get their names and files are purged; before mu

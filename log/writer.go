@@ -314,8 +314,9 @@ func (l *Log) confirm(sync bool) error {
 	if l.opts.NoSync || l.confirmed && !sync || current.end >= l.opts.SegmentBytes {
 		return nil
 	}
-	mark, _ := appendMark(make([]byte, 0, sectorBytes), current.sequence, current.end, true, l.chain)
-	if _, err := current.file.WriteAt(pad(mark), current.end); err != nil {
+	l.mark, _ = appendMark(l.mark[:0], current.sequence, current.end, true, l.chain)
+	l.mark = pad(l.mark)
+	if _, err := current.file.WriteAt(l.mark, current.end); err != nil {
 		if isFull(err) {
 			return nil
 		}

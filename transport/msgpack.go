@@ -8,6 +8,8 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
+
+	"quoll/zab"
 )
 
 // errMalformed is the error of a frame that does not say what its kind must say.
@@ -101,6 +103,8 @@ type decoder struct {
 	in  cursor
 	dec *msgpack.Decoder
 	err error
+
+	auths map[string][]zab.AuthID // by their encoding
 }
 
 func newDecoder() *decoder {

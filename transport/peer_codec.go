@@ -303,7 +303,40 @@ func (d *decoder) requests() []zab.Request {
 	return requests
 }
 
+// The identities that a decoder remembers: those of a follower's clients come again with each of their writes.
+const (
+	knownAuths     = 1024
+	knownAuthBytes = 512 // of one list, encoded
+)
+
+// auth decodes a list of identities. Equal lists are one list in memory, which nobody changes.
 func (d *decoder) auth() []zab.AuthID {
+	start := d.in.pos
+	for range d.array(authBytes) {
+		d.tuple(authFields)
+		d.bytes("a string", isString, stringSize)
+		d.bytes("a string", isString, stringSize)
+	}
+	if d.err != nil {
+		return nil
+	}
+	raw := d.in.buf[start:d.in.pos]
+	ids, known := d.auths[string(raw)]
+	if known {
+		return ids
+	}
+	d.in.pos = start
+	ids = d.newAuth()
+	if len(raw) <= knownAuthBytes {
+		if d.auths == nil || len(d.auths) == knownAuths {
+			d.auths = make(map[string][]zab.AuthID)
+		}
+		d.auths[string(raw)] = ids
+	}
+	return ids
+}
+
+func (d *decoder) newAuth() []zab.AuthID {
 	n := d.array(authBytes)
 	if n == 0 {
 		return nil

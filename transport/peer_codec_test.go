@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"runtime"
 	"strings"
@@ -339,9 +340,31 @@ func TestEncodeProposalAllocatesNothing(t *testing.T) {
 	}))
 }
 
-// The message, its txns and their bytes; nothing for a message without bytes but itself.
+// requestsMessage is what a follower sends for n writes of 100 bytes, of three clients.
+func requestsMessage(n int) *zab.Message {
+	m := &zab.Message{Kind: zab.Requests}
+	for i := range n {
+		m.Requests = append(m.Requests, zab.Request{
+			ID: zab.RequestID{Boot: 1 << 60, N: uint64(i + 1)}, Session: 1 << 56, Xid: zab.Xid(i), Op: 5, Body: make([]byte, 120),
+			Auth: []zab.AuthID{{Scheme: "ip", ID: fmt.Sprintf("10.0.0.%d", i%3)}, {Scheme: "digest", ID: "user:hash"}},
+		})
+	}
+	return m
+}
+
+func TestEncodeRequestsAllocatesNothing(t *testing.T) {
+	m, e := requestsMessage(64), newEncoder()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		e.reset()
+		e.message(m)
+	}))
+}
+
+// A frame costs the message, its array and its bytes, whatever it holds; nothing for a message without bytes but
+// itself. The identities of requests are those that the decoder has seen before.
 func TestDecodeAllocations(t *testing.T) {
 	proposal := encodeMessage(&zab.Message{Kind: zab.Proposal, Txns: make([]zab.Txn, 64)})[lengthBytes:]
+	requests := encodeMessage(requestsMessage(64))[lengthBytes:]
 	ping := encodeMessage(&zab.Message{Kind: zab.Ping, Seq: 1 << 33, Commit: 1 << 41})[lengthBytes:]
 	d := newDecoder()
 	decode := func(payload []byte) func() {
@@ -352,7 +375,41 @@ func TestDecodeAllocations(t *testing.T) {
 		}
 	}
 	require.LessOrEqual(t, testing.AllocsPerRun(100, decode(proposal)), 3.0)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, decode(requests)), 3.0)
 	require.LessOrEqual(t, testing.AllocsPerRun(100, decode(ping)), 1.0)
+}
+
+// What a decoder remembers of identities is bounded, and forgetting changes nothing.
+func TestDecoderForgetsIdentities(t *testing.T) {
+	d := newDecoder()
+	for i := range 3 * knownAuths {
+		want := []zab.AuthID{{Scheme: "ip", ID: fmt.Sprint(i)}, {Scheme: "digest", ID: strings.Repeat("x", i%1000)}}
+		m := &zab.Message{Kind: zab.Requests, Requests: []zab.Request{{Auth: want}, {Auth: want}, {}}}
+		got, err := d.message(encodeMessage(m)[lengthBytes:])
+		require.NoError(t, err)
+		require.Equal(t, want, got.Requests[0].Auth)
+		require.Equal(t, want, got.Requests[1].Auth)
+		require.Nil(t, got.Requests[2].Auth)
+		require.LessOrEqual(t, len(d.auths), knownAuths)
+	}
+}
+
+// TestQueueAllocatesNothing: a frame is copied into the queue of its link, whose two arrays take turns.
+func TestQueueAllocatesNothing(t *testing.T) {
+	l := newLink(&Links{queueBytes: 1 << 20}, 1, nil, 2, false)
+	frame, spent := make([]byte, 9000), batch{}
+	turn := func() {
+		for range 8 {
+			l.enqueue(frame, nil)
+		}
+		spent = l.take(spent)
+		l.written(len(spent.frames))
+	}
+	for range 10 {
+		turn()
+	}
+	require.NoError(t, l.err)
+	require.Zero(t, testing.AllocsPerRun(100, turn))
 }
 
 func BenchmarkEncodeProposal(b *testing.B) {

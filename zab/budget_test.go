@@ -67,6 +67,56 @@ func TestLeaderAllocatesByBatch(t *testing.T) {
 	require.LessOrEqual(t, allocs, 4.0, "allocations for a batch of 100 txns")
 }
 
+// TestFollowerAllocatesByBatch: of a proposal of 100 txns a follower makes one ack.
+func TestFollowerAllocatesByBatch(t *testing.T) {
+	p, out := establishedFollower(t, 256<<10)
+	data, txns := make([]byte, 200), make([]zab.Txn, 100)
+	m, next, records := &zab.Message{Kind: zab.Proposal}, z(1, 1), uint64(2)
+	batch := func() {
+		for i := range txns {
+			txns[i] = zab.Txn{Zxid: next, Data: data}
+			next++
+		}
+		m.Txns, m.Commit = txns, next-1
+		records += uint64(len(txns))
+		p.Receive(link, m, out)
+		p.Flush(out)
+		out.Reset()
+		p.Durable(records, out)
+		if len(out.Deliver) != len(txns) {
+			t.Fatal("not delivered")
+		}
+		out.Reset()
+	}
+	for range 100 {
+		batch()
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(200, batch), 1.0)
+}
+
+// establishedFollower returns a follower of server 1 in epoch 1 that serves and has acked nothing yet but that.
+func establishedFollower(t testing.TB, window int) (*zab.Peer, *zab.Actions) {
+	t.Helper()
+	ensemble, err := zab.NewEnsemble(zab.EnsembleConfig{Voters: []zab.ServerID{1, 2, 3}})
+	require.NoError(t, err)
+	p := zab.New(zab.Config{
+		ID: 2, Ensemble: ensemble, InitTicks: 50, SyncTicks: 20, PingTicks: 5, WindowBytes: window,
+	}, zab.State{})
+	out := new(zab.Actions)
+	p.Follow(1, out)
+	p.LinkUp(link, 1, true, out)
+	p.Receive(link, &zab.Message{Kind: zab.LeaderInfo, Epoch: 1}, out)
+	p.Receive(link, &zab.Message{Kind: zab.Diff}, out)
+	p.Receive(link, &zab.Message{Kind: zab.NewLeader, Epoch: 1}, out)
+	require.Len(t, out.Persist, 2)
+	out.Reset()
+	p.Durable(2, out)
+	p.Receive(link, &zab.Message{Kind: zab.UpToDate}, out)
+	require.True(t, p.Serving())
+	out.Reset()
+	return p, out
+}
+
 func BenchmarkLeaderBatchOf100(b *testing.B) {
 	p, out, records := establishedLeader(b, 0)
 	data, ack := make([]byte, 200), &zab.Message{Kind: zab.Ack}

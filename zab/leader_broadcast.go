@@ -69,6 +69,10 @@ func (p *Peer) flushInforms(out *Actions) {
 	if p.committed <= l.informed {
 		return
 	}
+	if !l.subscribers(false) {
+		l.informed = p.committed
+		return
+	}
 	p.eachBatch(l.informed, p.committed, func(txns []Txn) {
 		p.sendAll(&Message{Kind: Inform, Txns: txns}, false, out)
 	})
@@ -86,6 +90,16 @@ func (p *Peer) ping(out *Actions) {
 	}
 	p.sendAll(m, true, out)
 	p.sendAll(m, false, out)
+}
+
+// subscribers reports whether there are any that vote, or any that do not.
+func (l *leaderState) subscribers(votes bool) bool {
+	for _, ln := range l.learners {
+		if ln.votes == votes && ln.stage >= subscribed {
+			return true
+		}
+	}
+	return false
 }
 
 // sendAll sends m to the subscribers that vote, or to those that do not.

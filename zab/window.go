@@ -30,7 +30,13 @@ func (w *window) last() Zxid {
 }
 
 // append adds a txn, which the caller has appended to the history.
+//
+// The array doubles what it holds when it is full. A window that is trimmed comes to the end of its array
+// again and again, and append, which adds a quarter to a large one, would copy each txn four times.
 func (w *window) append(t Txn) {
+	if len(w.txns) == cap(w.txns) {
+		w.txns = append(make([]Txn, 0, max(16, 2*len(w.txns))), w.txns...)
+	}
 	w.txns = append(w.txns, t)
 	w.bytes += t.size()
 }
