@@ -26,6 +26,7 @@ type allocWorld struct {
 	servers []*bareServer
 	mail    [][]allocMail // by receiver
 	dials   []zab.ServerID
+	hung    *bareServer // whose disk does not sync
 }
 
 // allocMail is a message on its way, or a notification.
@@ -35,7 +36,7 @@ type allocMail struct {
 	vote election.Notification
 }
 
-func newAllocWorld(t testing.TB, n int) *allocWorld {
+func newAllocWorld(t testing.TB, n int, adjust ...func(*quoll.PeerConfig)) *allocWorld {
 	w := &allocWorld{t: t, mail: make([][]allocMail, n), dials: make([]zab.ServerID, n)}
 	var voters []zab.ServerID
 	for i := range n {
@@ -52,7 +53,11 @@ func newAllocWorld(t testing.TB, n int) *allocWorld {
 		s.vote = func(v election.Send) { w.mail[v.To-1] = append(w.mail[v.To-1], allocMail{from: i, vote: v.N}) }
 		s.dial = func(leader zab.ServerID) { w.dials[i] = leader }
 		w.servers = append(w.servers, s)
-		s.start(barePeerConfig(zab.ServerID(i+1), ensemble, uint64(i+1)))
+		cfg := barePeerConfig(zab.ServerID(i+1), ensemble, uint64(i+1))
+		for _, f := range adjust {
+			f(&cfg)
+		}
+		s.start(cfg)
 	}
 	for i, s := range w.servers {
 		for j := range w.servers {
@@ -98,10 +103,17 @@ func (w *allocWorld) turn() {
 		clear(inbox)
 		w.mail[i] = append(inbox[:0], w.mail[i]...)
 		s.turn()
+		if s == w.hung {
+			continue
+		}
 		s.sync()
 		s.turn()
-		clear(s.log)
-		s.log, s.recycled, s.synced = s.log[:0], s.recycled-s.synced, 0
+		left := copy(s.log, s.log[s.synced:])
+		clear(s.log[left:])
+		for i := range s.waiting {
+			s.waiting[i].n -= s.synced
+		}
+		s.log, s.recycled, s.synced = s.log[:left], s.recycled-s.synced, 0
 	}
 }
 

@@ -152,7 +152,7 @@ func (t *clientTable) heard(now time.Time) []zab.SessionID {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, c := range t.conns {
-		if c.heard.Swap(false) {
+		if c.heard.Swap(false) || c.held.Load() {
 			c.lastTick = now
 			c.mu.Lock()
 			if c.Open() {

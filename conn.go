@@ -42,6 +42,10 @@ type clientConn struct {
 	Conn
 	times requestTimes
 
+	writing int  // bytes of what is being written; guarded by mu
+	counted int  // of this connection in s.clientBytes; guarded by mu
+	dropped bool // nothing of it counts any more; guarded by mu
+
 	wmu   sync.Mutex // held while writing, so that two writers keep the order
 	spare []byte     // guarded by wmu
 
@@ -52,6 +56,7 @@ type clientConn struct {
 	once    sync.Once     // of close
 
 	heard    atomic.Bool // since the last report to the leader
+	held     atomic.Bool // there may be more to hear, but the reader waits for room: the silence is this server's
 	isDirty  bool        // the loop's: in its list of connections to wake
 	lastTick time.Time   // the loop's: when it was last heard of
 	named    bool        // the reader's: its host name was looked up
@@ -192,22 +197,17 @@ func (c *clientConn) pass() error {
 // the socket. It waits for an answer no longer than the session lives. A write also waits while the
 // server has too many, reads and pings do not.
 func (c *clientConn) room(frame []byte) error {
-	if opOf(frame).IsWrite() && !c.s.writable.isOpen.Load() {
-		c.mu.Lock()
-		patience := time.Duration(c.TimeoutMs) * time.Millisecond
-		c.mu.Unlock()
-		if !c.s.writable.pass(patience, c.dead) {
-			return net.ErrClosed
-		}
+	hold := opOf(frame).IsWrite() && !c.s.writable.isOpen.Load()
+	if full, _ := c.full(); !full && !hold {
+		return nil
 	}
-	for {
-		c.mu.Lock()
-		full := c.Waiting() > connPipeBytes && !c.Close
-		patience := time.Duration(c.TimeoutMs) * time.Millisecond
-		c.mu.Unlock()
-		if !full {
-			return nil
-		}
+	c.held.Store(true)
+	defer c.held.Store(false)
+	full, patience := c.full()
+	if hold && !c.s.writable.wait(patience, c.dead, c.s.stopped) {
+		return net.ErrClosed
+	}
+	for ; full; full, patience = c.full() {
 		select {
 		case <-c.drained:
 		case <-c.dead:
@@ -218,6 +218,14 @@ func (c *clientConn) room(frame []byte) error {
 			return net.ErrClosed
 		}
 	}
+	return nil
+}
+
+// full reports whether too many requests of this connection wait, and how long its session lives.
+func (c *clientConn) full() (full bool, patience time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Waiting() > c.s.share(connPipeBytes, pipeShare) && !c.Close, time.Duration(c.TimeoutMs) * time.Millisecond
 }
 
 // opOf returns the operation of a client's frame; 0 when it is too short to have one.
@@ -228,10 +236,32 @@ func opOf(frame []byte) wire.Op {
 	return wire.Op(int32(binary.BigEndian.Uint32(frame[4:])))
 }
 
+// share returns a bound for what one connection holds: most, or less when all of them together hold too much.
+func (s *Server) share(most, least int) int {
+	if s.clientBytes.Load() > clientBytes {
+		return least
+	}
+	return most
+}
+
+// account brings what the connection holds up to date in the sum of all, and its bound with it. Small changes are
+// left for later, since the sum is everybody's. The caller holds c.mu.
+func (c *clientConn) account() {
+	n := c.writing + len(c.Out) + c.Waiting()
+	if c.dropped {
+		n = 0
+	}
+	if d := n - c.counted; d > accountBytes || -d > accountBytes || c.dropped {
+		c.counted = n
+		c.s.clientBytes.Add(int64(d))
+	}
+	c.OutLimit = c.s.share(connOutBytes, outShare)
+}
+
 // overrun gives up a client that does not read what it is told. It looks before the loop adds
 // more, so that a single answer may be of any size. The caller holds c.mu.
 func (c *clientConn) overrun() bool {
-	if len(c.Out) <= connOutBytes {
+	if len(c.Out) <= c.s.share(connOutBytes, outShare) {
 		return false
 	}
 	c.Out = nil
@@ -273,6 +303,7 @@ func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 		}
 	}
 	joining := c.Joining()
+	c.account()
 	c.mu.Unlock()
 	s.treeMu.RUnlock()
 	c.heard.Store(true)
@@ -369,6 +400,8 @@ func (c *clientConn) flush() error {
 		if len(out) > 0 {
 			c.Out, c.spare = c.spare[:0], nil
 		}
+		c.writing = len(out)
+		c.account()
 		c.sent()
 		c.mu.Unlock()
 		if len(out) == 0 {
@@ -407,6 +440,8 @@ func (s *Server) drop(c *clientConn) {
 	c.mu.Lock()
 	open := c.Joining() || !c.Idle()
 	s.peer.Drop(&c.Conn)
+	c.dropped = true
+	c.account()
 	c.mu.Unlock()
 	s.treeMu.RUnlock()
 	s.clients.remove(c)

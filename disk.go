@@ -23,6 +23,7 @@ type disk struct {
 
 	mu      sync.Mutex
 	records []zab.Record
+	bytes   int            // of records, in memory
 	waiting []zab.Envelope // each rests on records handed over before it or with it
 	last    uint64         // number of the last record handed over
 
@@ -41,7 +42,13 @@ func (d *disk) append(records []zab.Record, after []zab.Envelope) {
 	if len(records) == 0 && len(after) == 0 {
 		return
 	}
+	n := 0
+	for i := range records {
+		n += records[i].Size()
+	}
+	d.s.unsynced.add(n)
 	d.mu.Lock()
+	d.bytes += n
 	d.records = append(d.records, records...)
 	d.last += uint64(len(records))
 	d.waiting = append(d.waiting, after...)
@@ -68,7 +75,8 @@ func (d *disk) run(ctx context.Context) {
 		d.mu.Lock()
 		records, d.records = d.records, records[:0]
 		after, d.waiting = d.waiting, after[:0]
-		last := d.last
+		last, n := d.last, d.bytes
+		d.bytes = 0
 		d.mu.Unlock()
 		if len(records) > 0 {
 			if err := d.write(ctx, records); err != nil {
@@ -81,6 +89,7 @@ func (d *disk) run(ctx context.Context) {
 			d.s.links.Send(env)
 		}
 		if len(records) > 0 {
+			d.s.unsynced.add(-n)
 			signal(d.moved)
 			if d.log.PrepareDue() {
 				signal(d.synced)

@@ -11,17 +11,27 @@ import (
 	"quoll/zab"
 )
 
-// The queues between goroutines, all in one place. A full one pushes back on the socket behind
-// it and never grows.
+// The queues of a server, all in one place. A full one pushes back on the socket behind it and never grows. What
+// they come to in the worst case is added up in docs/ARCHITECTURE.md, "Bounds"; the bounds of the Peer itself are
+// flyingBytes and DefaultLeadBytes (peer_requests.go) and zab.DefaultWindowBytes.
 const (
-	inboxEvents    = 256      // batches of messages from other servers, and reports
-	inboxBatches   = 256      // batches of client writes
-	spareBatches   = 64       // batches kept for use again, 11 KB each
-	turnBatches    = 64       // what one turn takes from each at most, so that ticks are not starved
+	inboxEvents  = 256 // batches of messages from other servers, and reports
+	inboxBatches = 256 // batches of client writes; what is in them counts in requestBytes
+	spareBatches = 64  // batches kept for use again, 11 KB each
+	turnBatches  = 64  // what one turn takes from each at most, so that ticks are not starved
+
 	linkQueueBytes = 64 << 20 // per link; a learner that lags more is dropped and syncs again
 	requestBytes   = 64 << 20 // unanswered writes of this server's clients; above it they wait
-	connOutBytes   = 64 << 20 // unread answers and events of one client, above which it is dropped; of a multiRead
-	connPipeBytes  = 4 << 20  // requests of one connection that wait behind its writes
+	unsyncedBytes  = 32 << 20 // txns on their way to the disk; above it a learner takes no more from its link
+
+	// Of all connections together: answers that are not written yet, and requests that wait behind writes. Up to
+	// there each may have as much as it likes, within its own bounds; above it, its share.
+	clientBytes   = 128 << 20
+	connOutBytes  = 64 << 20 // unread answers and events of one client, above which it is dropped; of a multiRead
+	outShare      = 1 << 20
+	connPipeBytes = 4 << 20 // requests of one connection that wait behind its writes; the rest waits in the socket
+	pipeShare     = 64 << 10
+	accountBytes  = 4 << 10 // what a connection may hold more or less than is counted of it
 )
 
 type eventKind uint8
@@ -46,6 +56,7 @@ type event struct {
 	dialed   bool // evLinkUp
 	full     bool // evDiskFull
 	messages []*zab.Message
+	bytes    int // of the txns in messages
 	vote     election.Notification
 	snapshot *snapshotDone
 }
@@ -108,6 +119,8 @@ func (s *Server) turn() {
 		s.perform(&s.act)
 		s.act.Reset()
 	}
+	s.unsynced.add(-s.taken) // the disk has counted them
+	s.taken = 0
 	s.publish()
 }
 
@@ -141,6 +154,7 @@ func (s *Server) tickOnce(now time.Time) {
 }
 
 func (s *Server) submit(w *work) {
+	s.brought += w.cost // counted by hand
 	for i := range w.handled {
 		h := &w.handled[i]
 		switch h.Step {
@@ -169,6 +183,7 @@ func (s *Server) take(e event) {
 		for _, m := range e.messages {
 			p.Receive(e.link, m, out)
 		}
+		s.taken += e.bytes
 	case evProgress:
 		p.Progress(e.link)
 	case evNotification:
@@ -261,6 +276,7 @@ func (s *sink) Event(id session.ConnID, e wire.EventType, path []byte, z zab.Zxi
 		if !c.overrun() {
 			s.peer.Event(&c.Conn, e, path, z, acl)
 		}
+		c.account()
 		c.mu.Unlock()
 		s.clients.dirty(c)
 	}
@@ -270,6 +286,7 @@ func (s *sink) Before(t Ticket) {
 	if c := s.clients.byID(t.Conn); c != nil {
 		c.mu.Lock()
 		s.peer.Before(&c.Conn, t)
+		c.account()
 		c.mu.Unlock()
 		s.clients.dirty(c)
 	}
@@ -285,6 +302,7 @@ func (s *sink) Reply(t Ticket, r *tree.Result) {
 		s.peer.Reply(&c.Conn, t, r)
 	}
 	c.answered(t.Seq)
+	c.account()
 	c.mu.Unlock()
 	if r.Op == wire.OpCreateSession {
 		s.clients.join(c)
@@ -317,6 +335,7 @@ func (s *Server) settle(answers []Answer) {
 		joining := c.Joining()
 		s.peer.Settle(&c.Conn, a)
 		c.answered(a.Seq)
+		c.account()
 		c.mu.Unlock()
 		if joining {
 			s.clients.join(c)

@@ -29,6 +29,7 @@ type PeerConfig struct {
 
 	MaxCounter  uint64 // 0: zab.MaxCounter; tests exhaust it (R22)
 	WindowBytes int    // txns kept in memory for learners that were away; 0: zab.DefaultWindowBytes
+	LeadBytes   int    // txns that a leader has outstanding before requests wait; 0: DefaultLeadBytes
 
 	MinSessionMs, MaxSessionMs int32 // a client's wish is clamped to these
 
@@ -105,6 +106,9 @@ func (a *Actions) Reset() {
 // the history behind it. The tree stays at the snapshot until an epoch is established, since the
 // txns after it are accepted but not known to be committed.
 func NewPeer(cfg PeerConfig, state zab.State, t *tree.Tree, watches WatchTable) *Peer {
+	if cfg.LeadBytes == 0 {
+		cfg.LeadBytes = DefaultLeadBytes
+	}
 	p := &Peer{cfg: cfg, tree: t, watches: watches}
 	p.rules = tree.NewRules(cfg.Tree)
 	p.firing.emit = p.firing.tell // once: a function made for each change would be an allocation for each

@@ -46,6 +46,10 @@ type Conn struct {
 	// Frames counts what was appended to Out. Whoever takes Out may set it back.
 	Frames int64
 
+	// OutLimit bounds in bytes what reads behind a write, which are answered in one go, may add to Out: beyond it
+	// the connection is given up. 0: connOutBytes.
+	OutLimit int
+
 	// Close asks for the connection to be closed once Out is written.
 	Close bool
 
@@ -306,11 +310,18 @@ func (p *Peer) Settle(c *Conn, a *Answer) {
 	}
 }
 
+func (c *Conn) outLimit() int {
+	if c.OutLimit == 0 {
+		return connOutBytes
+	}
+	return c.OutLimit
+}
+
 // drain answers what waited behind the request that was answered last, up to the next open one.
 // Nothing can be written meanwhile, and a small frame can ask for much: there is an end to that.
 func (p *Peer) drain(c *Conn) {
 	for !c.Close {
-		if len(c.Out) > connOutBytes {
+		if len(c.Out) > c.outLimit() {
 			c.Out = nil
 			c.finish()
 			return

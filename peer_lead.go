@@ -20,12 +20,22 @@ type leading struct {
 
 	questions []question // in the order in which they came
 
+	// held are requests of learners that came while too much was outstanding, in order. Each server has flyingBytes
+	// with its leader at most, so that is the bound for each of them here.
+	held []heldRequest
+
 	// taken is the number of the last request that was proposed for each server, by Boot. A server
 	// whose link broke and that comes back in the same epoch sends everything unanswered again. Here
 	// the initial history does not decide about it: this leadership has gone on behind that, and some
 	// of the requests may be proposed and not committed yet. They come in order, so one number says
 	// which.
 	taken map[uint64]uint64
+}
+
+// heldRequest is a request of a learner that is to be proposed when there is room.
+type heldRequest struct {
+	zab.Request
+	origin zab.ServerID
 }
 
 // begin starts a leadership. Every session gets a full timeout: nobody knows when the last

@@ -231,7 +231,7 @@ func (p *Peer) readMulti(c *Conn, d *jute.Decoder) wire.Code {
 	start := len(c.Out)
 	var o wire.MultiOp
 	for ops.Next(&o) {
-		if len(c.Out)-start > connOutBytes {
+		if len(c.Out)-start > c.outLimit() {
 			return wire.SystemError
 		}
 		n, code := p.node(c, o.Path, wire.PermRead)

@@ -22,7 +22,9 @@ type request struct {
 }
 
 // cost is what a request takes in memory and on a link, about.
-func (r *request) cost() int {
+func (r *request) cost() int { return requestCost(&r.Request) }
+
+func requestCost(r *zab.Request) int {
 	n := 64 + len(r.Body)
 	for i := range r.Auth {
 		n += len(r.Auth[i].Scheme) + len(r.Auth[i].ID)
@@ -142,16 +144,30 @@ const (
 	flyingBytes = 8 << 20
 )
 
+// DefaultLeadBytes bounds the txns of a leader that are not delivered yet. Quorums of other servers commit without
+// its own disk, so nothing else would bound what waits for that disk. All servers of a usual ensemble together
+// have less with their leader as long as its disk keeps up.
+const DefaultLeadBytes = 32 << 20
+
+// crowded reports whether a leader has so much outstanding that requests wait.
+func (p *Peer) crowded() bool {
+	_, n := p.zab.Outstanding()
+	return n >= p.cfg.LeadBytes
+}
+
 // forward sends what was not sent yet: to the leader's own prepare step, or over the link.
 func (p *Peer) forward(out *Actions) {
 	q := &p.requests
 	if p.leads() {
-		for p.zab.Serving() {
+		for p.zab.Serving() && !p.crowded() {
+			// In turns, so that neither side waits for the end of the other's.
 			r := q.next()
-			if r == nil {
+			if r != nil {
+				p.propose(&r.Request, p.cfg.ID, out)
+			}
+			if !p.proposeHeld(out) && r == nil {
 				return
 			}
-			p.propose(&r.Request, p.cfg.ID, out)
 		}
 		return
 	}
@@ -174,6 +190,18 @@ func (p *Peer) forward(out *Actions) {
 			return
 		}
 	}
+}
+
+// proposeHeld proposes the oldest request that waits for room, and reports whether there was one.
+func (p *Peer) proposeHeld(out *Actions) bool {
+	if len(p.lead.held) == 0 {
+		return false
+	}
+	h := p.lead.held[0]
+	p.lead.held[0] = heldRequest{}
+	p.lead.held = p.lead.held[1:]
+	p.propose(&h.Request, h.origin, out)
+	return true
 }
 
 // propose makes a txn of a request: its result, or the first check that it fails. A write that
@@ -219,8 +247,12 @@ func (p *Peer) fromLearner(link zab.LinkID, m *zab.Message, out *Actions) {
 			if !p.zab.Serving() {
 				return // abdicated on the way: the learner sends them again to the next leader
 			}
-			if p.lead.take(m.Requests[i].ID) {
-				p.propose(&m.Requests[i], origin, out)
+			switch r := &m.Requests[i]; {
+			case !p.lead.take(r.ID):
+			case len(p.lead.held) > 0 || p.crowded():
+				p.lead.held = append(p.lead.held, heldRequest{*r, origin})
+			default:
+				p.propose(r, origin, out)
 			}
 		}
 	case zab.Touch:

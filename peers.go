@@ -3,6 +3,7 @@ package quoll
 import (
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 
@@ -26,8 +27,20 @@ func (h linkHandler) LinkDown(link zab.LinkID, err error) {
 	h.s.post(event{kind: evLinkDown, link: link})
 }
 
+// LinkMessages holds txns back while the disk has too many. What else comes on a link is little, or bounded by who
+// sends it, and is not held back: a leader whose disk is slow needs the acks of the others.
 func (h linkHandler) LinkMessages(link zab.LinkID, messages []*zab.Message) {
-	h.s.post(event{kind: evMessages, link: link, messages: messages})
+	e := event{kind: evMessages, link: link, messages: messages}
+	for _, m := range messages {
+		for i := range m.Txns {
+			e.bytes += m.Txns[i].Size()
+		}
+	}
+	if e.bytes > 0 {
+		h.s.unsynced.wait(math.MaxInt64, h.s.stopped, nil) // a disk that hangs is noticed elsewhere
+		h.s.unsynced.add(e.bytes)
+	}
+	h.s.post(e)
 }
 
 func (h linkHandler) LinkProgress(link zab.LinkID) {

@@ -63,10 +63,12 @@ type Server struct {
 	links *transport.Links // nil on a standalone server
 	mesh  *transport.Mesh  // nil on a standalone server
 
-	listener net.Listener
-	clients  clientTable
-	gate     gate // open while clients are served
-	writable gate // open while there is room for more writes
+	listener    net.Listener
+	clients     clientTable
+	gate        gate         // open while clients are served
+	writable    budget       // requestBytes: writes of clients from their arrival to their answer
+	unsynced    budget       // unsyncedBytes: txns from their arrival, or from the proposal, to the disk
+	clientBytes atomic.Int64 // what connections hold: answers, and requests behind writes (clientConn.account)
 
 	inbox  chan event // links, mesh, disk and snapshots
 	writes chan *work // from client connections
@@ -74,6 +76,8 @@ type Server struct {
 
 	staged  stagedTrees // of snapshots that leaders sent
 	durable uint64      // the loop's: what the Peer was told of the disk
+	taken   int         // the loop's: bytes of txns that it took from the inbox in this turn
+	brought int         // the loop's: cost of the Peer's open writes, as counted in writable
 	ticked  time.Time   // the loop's: up to when it has counted ticks
 	stats   stats
 	role    atomic.Pointer[roleStatus] // published by loop for four-letter words
@@ -148,7 +152,8 @@ func (s *Server) open() error {
 	s.disk = newDisk(s.log, s)
 	s.snaps = newSnapshotter(s)
 	s.gate.init()
-	s.writable.init()
+	s.writable.init(requestBytes)
+	s.unsynced.init(unsyncedBytes)
 	s.role.Store(&roleStatus{})
 	s.words = admin.NewWords(source{s}, admin.CurrentVersion(), s.cfg.FourLetterWords)
 	if len(s.cfg.Servers) == 0 {
@@ -247,7 +252,6 @@ func (s *Server) run(ctx context.Context) {
 func (s *Server) join(ctx context.Context) {
 	<-ctx.Done()
 	s.gate.close()
-	s.writable.close()
 	s.listener.Close()
 	s.clients.closeAll()
 	s.disconnect() // the others look for another leader at once

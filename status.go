@@ -30,11 +30,8 @@ type roleStatus struct {
 func (s *Server) publish() {
 	p := s.peer
 	s.gate.set(p.Serving())
-	if n := p.requests.nbytes; n >= requestBytes {
-		s.writable.set(false)
-	} else if n < requestBytes/2 {
-		s.writable.set(true)
-	}
+	s.writable.add(p.requests.nbytes - s.brought) // less what was answered, dropped or refused
+	s.brought = p.requests.nbytes
 	z, old := p.Zab(), s.role.Load()
 	same := old.serving == p.Serving() && old.role == z.Role() && old.phase == z.Phase()
 	if same && s.clients.until != 1 {

@@ -5,6 +5,7 @@ package quoll
 type work struct {
 	handled []Handled
 	bytes   int // of the bodies
+	cost    int // of the writes, in memory
 }
 
 // newWork returns one that was given back, or a new one.
@@ -20,6 +21,9 @@ func (s *Server) newWork() *work {
 func (w *work) add(h Handled) {
 	w.handled = append(w.handled, h)
 	w.bytes += len(h.Request.Body)
+	if h.Step == StepSubmit {
+		w.cost += requestCost(&h.Request)
+	}
 }
 
 // own copies the bodies out of the connection's read buffer, all into one block that is as large as they are.
@@ -35,7 +39,7 @@ func (w *work) own() {
 // worked gives w back. What it refers to belongs to the Peer now.
 func (s *Server) worked(w *work) {
 	clear(w.handled)
-	w.handled, w.bytes = w.handled[:0], 0
+	w.handled, w.bytes, w.cost = w.handled[:0], 0, 0
 	select {
 	case s.spare <- w:
 	default:
@@ -45,6 +49,7 @@ func (s *Server) worked(w *work) {
 // hand gives work to the loop; it blocks while the loop has too much. It reports false if the server stops.
 func (s *Server) hand(w *work) bool {
 	w.own()
+	s.writable.add(w.cost)
 	select {
 	case s.writes <- w:
 		return true

@@ -120,7 +120,7 @@ func TestWindowKeepsWhatIsNeeded(t *testing.T) {
 			for _, x := range all {
 				if x.Zxid > w.base {
 					want = append(want, x)
-					bytes += x.size()
+					bytes += x.Size()
 				}
 			}
 			require.Equal(t, want, append([]Txn{}, w.between(w.base, last)...))

@@ -14,11 +14,12 @@ func (p *Peer) Propose(data []byte, out *Actions) Zxid {
 		p.check()
 		return 0
 	}
-	if !p.accept(Txn{Zxid: z, Data: data}, out) {
+	t := Txn{Zxid: z, Data: data}
+	if !p.accept(t, out) {
 		p.bug("proposed " + z.String() + ", which cannot follow the history")
 	}
 	p.outstanding.n++
-	p.outstanding.bytes += len(data)
+	p.outstanding.bytes += t.Size()
 	p.check()
 	return z
 }

@@ -57,9 +57,9 @@ const batchBytes = 1 << 20
 func (p *Peer) eachBatch(from, to Zxid, send func([]Txn)) {
 	txns := p.window.between(from, to)
 	for len(txns) > 0 {
-		n, size := 1, txns[0].size()
-		for n < len(txns) && size+txns[n].size() <= batchBytes {
-			size += txns[n].size()
+		n, size := 1, txns[0].Size()
+		for n < len(txns) && size+txns[n].Size() <= batchBytes {
+			size += txns[n].Size()
 			n++
 		}
 		send(txns[:n:n])

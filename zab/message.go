@@ -124,3 +124,6 @@ type Record struct {
 	Zxid  Zxid
 	Data  []byte
 }
+
+// Size returns what r takes in memory, in bytes and about.
+func (r *Record) Size() int { return len(r.Data) + txnOverhead }

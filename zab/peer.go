@@ -76,7 +76,7 @@ type Peer struct {
 	heardOf      Epoch // highest accepted epoch that any server has claimed (D3)
 	lockedOutAt  int64 // when a leadership was last given up for D3
 	lockedOutYet bool
-	outstanding  struct{ n, bytes int } // proposed here, not committed
+	outstanding  struct{ n, bytes int } // proposed here, not delivered
 
 	checked struct{ committed, delivered Zxid } // as check found them last
 }
@@ -325,12 +325,6 @@ func (p *Peer) commit(z Zxid, out *Actions) {
 	if z <= p.committed {
 		return
 	}
-	if p.outstanding.n > 0 {
-		for _, t := range p.window.between(p.committed, z) {
-			p.outstanding.n--
-			p.outstanding.bytes -= len(t.Data)
-		}
-	}
 	p.committed = z
 	p.deliver(out)
 }
@@ -346,7 +340,14 @@ func (p *Peer) deliver(out *Actions) {
 	if to <= p.delivered {
 		return
 	}
-	out.Deliver = append(out.Deliver, p.window.between(p.delivered, to)...)
+	txns := p.window.between(p.delivered, to)
+	out.Deliver = append(out.Deliver, txns...)
+	if p.outstanding.n > 0 { // then all of txns were proposed here: the initial history was delivered before the first was
+		p.outstanding.n -= len(txns)
+		for i := range txns {
+			p.outstanding.bytes -= txns[i].Size()
+		}
+	}
 	p.delivered = to
 	p.trim()
 }
@@ -398,6 +399,8 @@ func (p *Peer) check() {
 		p.bug("zxid regressed")
 	case p.currentEpoch > p.acceptedEpoch || p.durableCurrent > p.durableAccepted:
 		p.bug("current epoch above the accepted one")
+	case p.outstanding.n < 0 || p.outstanding.bytes < 0:
+		p.bug("delivered as its own proposals what it did not propose")
 	case p.window.last() != p.history.Last():
 		p.bug("window does not end where the history ends")
 	case p.durable >= p.branchedAt && p.window.base > p.delivered:

@@ -66,7 +66,8 @@ func (p *Peer) NextZxid() Zxid {
 	return MakeZxid(p.epoch, counter)
 }
 
-// Outstanding returns the number of txns proposed and not committed, and the bytes of their data.
+// Outstanding returns the number of txns that this leader has proposed and not delivered, because a quorum has not
+// acknowledged them or its own disk does not hold them yet, and the memory that they take, in bytes.
 func (p *Peer) Outstanding() (n, bytes int) { return p.outstanding.n, p.outstanding.bytes }
 
 // Learner returns the server behind a link whose learner has acked NEWLEADER in this incarnation:

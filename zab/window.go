@@ -20,7 +20,8 @@ type window struct {
 
 func newWindow(base Zxid, limit int) window { return window{base: base, limit: limit} }
 
-func (t *Txn) size() int { return len(t.Data) + txnOverhead }
+// Size returns what t takes in memory, in bytes and about.
+func (t *Txn) Size() int { return len(t.Data) + txnOverhead }
 
 func (w *window) last() Zxid {
 	if len(w.txns) == 0 {
@@ -38,7 +39,7 @@ func (w *window) append(t Txn) {
 		w.txns = append(make([]Txn, 0, max(16, 2*len(w.txns))), w.txns...)
 	}
 	w.txns = append(w.txns, t)
-	w.bytes += t.size()
+	w.bytes += t.Size()
 }
 
 // count returns how many of the txns are at or before z.
@@ -78,7 +79,7 @@ func (w *window) between(from, to Zxid) []Txn {
 func (w *window) truncate(p Zxid) {
 	n := w.count(p)
 	for i := range w.txns[n:] {
-		w.bytes -= w.txns[n+i].size()
+		w.bytes -= w.txns[n+i].Size()
 	}
 	w.txns = w.txns[:n:n]
 }
@@ -87,7 +88,7 @@ func (w *window) truncate(p Zxid) {
 func (w *window) trim(keep Zxid) {
 	n := 0
 	for n < len(w.txns) && w.bytes > w.limit && w.txns[n].Zxid <= keep {
-		w.bytes -= w.txns[n].size()
+		w.bytes -= w.txns[n].Size()
 		n++
 	}
 	if n > 0 {

@@ -35,8 +35,8 @@ func (s *server) peerConfig() quoll.PeerConfig {
 	p := &s.w.plan
 	return quoll.PeerConfig{
 		ID: s.id, Ensemble: s.w.ensemble, Boot: s.boot_, Tree: s.treeOptions(), MaxCounter: p.MaxCounter,
-		WindowBytes: p.WindowBytes,
-		TickMs:      p.TickUs / 1000, BucketTicks: 20, InitTicks: p.InitTicks, SyncTicks: p.SyncTicks, PingTicks: p.PingTicks,
+		WindowBytes: p.WindowBytes, LeadBytes: p.TxnBytes / 8, // runs with small bounds come to this one, too
+		TickMs: p.TickUs / 1000, BucketTicks: 20, InitTicks: p.InitTicks, SyncTicks: p.SyncTicks, PingTicks: p.PingTicks,
 		FinalizeTicks: 2, ResendTicks: 10, MaxResendTicks: 40, MinSessionMs: 200, MaxSessionMs: 60_000,
 		ReapTicks: 50, ReapBatch: 10, NeverUsedMs: 500,
 	}
