@@ -103,7 +103,8 @@ func (t *clientTable) join(c *clientConn) {
 			old.close()
 		}
 	}
-	signal(c.joined)
+	c.joined.Store(true)
+	signal(c.news)
 }
 
 // all returns the connections in the order in which they came.
@@ -119,21 +120,11 @@ func (t *clientTable) closeAll() {
 	}
 }
 
-// dirty notes that the loop wrote into c.Out; wake tells the writers, once per batch.
+// dirty notes that the loop wrote into c.Out; Server.wake tells the writers, once per batch.
 func (t *clientTable) dirty(c *clientConn) {
-	if !c.isDirty {
-		c.isDirty = true
+	if !c.isDirty.Swap(true) {
 		t.dirtied = append(t.dirtied, c)
 	}
-}
-
-func (t *clientTable) wake() {
-	for _, c := range t.dirtied {
-		c.isDirty = false
-		signal(c.wake)
-	}
-	clear(t.dirtied)
-	t.dirtied = t.dirtied[:0]
 }
 
 // due reports, called once a tick, whether it is time to report who was heard of.

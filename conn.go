@@ -18,12 +18,9 @@ import (
 
 const (
 	greetingTimeout = 10 * time.Second // ZooKeeper's sessionlessCnxnTimeout
-	writeTimeout    = 30 * time.Second // a client that takes nothing for so long is gone
-	writePiece      = 1 << 20          // of which it must take so much in that time
 	lookupTimeout   = time.Second      // for the name of a client, when an ACL asks for it
-	firstReadBuffer = 4 << 10
-	keptBuffer      = 64 << 10 // larger buffers are given back when empty
-	batchFrames     = 64       // frames handled under one hold of the locks
+	restTime        = time.Second      // after which what a connection held when it was busy is given back
+	batchFrames     = 64               // frames handled under one hold of the locks
 	batchOut        = 256 << 10
 	electionShare   = 8 // of its session's timeout, that a handshake waits for a leader
 )
@@ -31,36 +28,40 @@ const (
 // clientConn is a client's connection: the core's Conn, its socket, and the lock between them.
 //
 // One goroutine reads: it handles frames as they come and writes the answers that it has itself.
-// One goroutine writes what the loop answers. Both take all of Out in one Write.
+// What the loop answers is written by whichever of the server's few writers comes to it first. Each
+// takes all of Out in one Write.
 type clientConn struct {
 	s      *Server
-	nc     net.Conn
+	sock   socket
 	remote netip.AddrPort
 	since  time.Time
 
-	mu sync.Mutex // guards Conn and times
+	mu sync.Mutex // guards Conn to stats
 	Conn
-	times requestTimes
+	times   requestTimes
+	writing bool   // somebody writes, and does not stop before Out is empty
+	spare   []byte // for the next Out
+	stats   connStats
 
-	writing int  // bytes of what is being written; guarded by mu
-	counted int  // of this connection in s.clientBytes; guarded by mu
-	dropped bool // nothing of it counts any more; guarded by mu
+	outgoing int  // bytes that the one who writes has taken
+	counted  int  // of this connection in s.clientBytes
+	dropped  bool // nothing of it counts any more
 
-	wmu   sync.Mutex // held while writing, so that two writers keep the order
-	spare []byte     // guarded by wmu
-
-	wake    chan struct{} // Out has something for the writer
-	joined  chan struct{} // the handshake is decided
-	drained chan struct{} // the writer has written: there may be room again
-	dead    chan struct{} // closed by close
-	once    sync.Once     // of close
+	news   chan struct{} // for the reader: the handshake is decided, or a writer has written
+	joined atomic.Bool   // the handshake is decided
+	dead   chan struct{} // closed by close
+	once   sync.Once     // of close
 
 	heard    atomic.Bool // since the last report to the leader
 	held     atomic.Bool // there may be more to hear, but the reader waits for room: the silence is this server's
-	isDirty  bool        // the loop's: in its list of connections to wake
+	isDirty  atomic.Bool // the loop has written into Out, and no writer has come to it since
 	lastTick time.Time   // the loop's: when it was last heard of
-	named    bool        // the reader's: its host name was looked up
-	stats    connStats
+
+	// The rest is the reader's.
+	handled time.Time // when the last batch came
+	rested  bool      // that was long after the one before, or the first
+	greeted bool      // what comes is no four-letter word
+	named   bool      // its host name was looked up
 }
 
 // accept takes connections until the listener is closed.
@@ -88,16 +89,15 @@ func (s *Server) accept(ctx context.Context) {
 		if ctx.Err() != nil { // it came too late for closeAll
 			c.close()
 		}
+		c.sock.SetReadDeadline(time.Now().Add(greetingTimeout))
 		s.wg.Go(c.read)
-		s.wg.Go(c.write)
 	}
 }
 
 func (s *Server) newConn(nc net.Conn) *clientConn {
-	c := &clientConn{
-		s: s, nc: nc, since: time.Now(), lastTick: time.Now(),
-		wake: make(chan struct{}, 1), joined: make(chan struct{}, 1), drained: make(chan struct{}, 1), dead: make(chan struct{}),
-	}
+	now := time.Now()
+	c := &clientConn{s: s, since: now, lastTick: now, news: make(chan struct{}, 1), dead: make(chan struct{})}
+	c.sock.init(nc)
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
 		c.Auth = []zab.AuthID{{Scheme: "ip", ID: c.remote.Addr().String()}}
@@ -110,36 +110,51 @@ func (s *Server) newConn(nc net.Conn) *clientConn {
 var errFrame = errors.New("frame length is out of range")
 
 // read handles what the client sends until the connection ends.
+//
+// A goroutine never gives back what its stack has grown to, and handling a ping makes it grow. So one
+// that has been at rest ends with what it was woken for, and leaves the waiting to a new one.
 func (c *clientConn) read() {
-	defer c.s.drop(c)
-	c.nc.SetReadDeadline(time.Now().Add(greetingTimeout))
-	buf := make([]byte, 0, firstReadBuffer)
-	greeted := false
 	for {
-		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, 2*cap(buf)), buf...) // grows with the bytes that came, never ahead
-		}
-		n, err := c.nc.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if err != nil {
+		if err := c.receive(); err != nil {
+			c.s.drop(c)
 			return
 		}
-		if !greeted && len(buf) >= 4 {
-			if c.fourLetterWord(buf) {
-				return
-			}
-			greeted = true
-		}
-		rest, err := c.handle(buf)
-		if err != nil {
+		if c.rested {
+			c.rest()
+			c.s.wg.Go(c.read)
 			return
-		}
-		if len(rest) == 0 && cap(buf) > keptBuffer {
-			buf = make([]byte, 0, firstReadBuffer)
-		} else {
-			buf = buf[:copy(buf, rest)]
 		}
 	}
+}
+
+// rest gives back what the connection held when it was busy.
+func (c *clientConn) rest() {
+	c.rested = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spare = nil
+	if len(c.Out) == 0 {
+		c.Out = nil
+	}
+}
+
+// receive handles what comes next.
+func (c *clientConn) receive() error {
+	buf, err := c.sock.receive()
+	if err != nil {
+		return err
+	}
+	if !c.greeted && len(buf) >= 4 {
+		if c.fourLetterWord(buf) {
+			return net.ErrClosed
+		}
+		c.greeted = true
+	}
+	rest, err := c.handle(buf)
+	if err == nil {
+		c.sock.keep(rest)
+	}
+	return err
 }
 
 // handle handles all whole frames of buf and returns what is left of it.
@@ -209,7 +224,7 @@ func (c *clientConn) room(frame []byte) error {
 	}
 	for ; full; full, patience = c.full() {
 		select {
-		case <-c.drained:
+		case <-c.news:
 		case <-c.dead:
 			return net.ErrClosed
 		case <-c.s.stopped:
@@ -247,7 +262,7 @@ func (s *Server) share(most, least int) int {
 // account brings what the connection holds up to date in the sum of all, and its bound with it. Small changes are
 // left for later, since the sum is everybody's. The caller holds c.mu.
 func (c *clientConn) account() {
-	n := c.writing + len(c.Out) + c.Waiting()
+	n := c.outgoing + len(c.Out) + c.Waiting()
 	if c.dropped {
 		n = 0
 	}
@@ -307,6 +322,7 @@ func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 	c.mu.Unlock()
 	s.treeMu.RUnlock()
 	c.heard.Store(true)
+	c.handled, c.rested = now, now.Sub(c.handled) > restTime
 	if w != nil && !s.hand(w) {
 		return nil, net.ErrClosed
 	}
@@ -330,11 +346,10 @@ func (c *clientConn) await() error {
 	patience, election := time.NewTimer(timeout), time.NewTimer(timeout/electionShare)
 	defer patience.Stop()
 	defer election.Stop()
-	for {
+	for !c.joined.Load() {
 		select {
-		case <-c.joined:
-			c.nc.SetReadDeadline(time.Time{})
-			return nil
+		case <-c.news:
+			continue
 		case <-election.C:
 			if c.s.gate.isOpen.Load() {
 				election.Reset(timeout / electionShare)
@@ -346,6 +361,7 @@ func (c *clientConn) await() error {
 		}
 		return net.ErrClosed
 	}
+	return c.sock.SetReadDeadline(time.Time{})
 }
 
 // resolve looks the client's host name up, once, and only when an ACL of the tree names hosts.
@@ -373,62 +389,11 @@ func (c *clientConn) resolve() {
 	c.mu.Unlock()
 }
 
-// write writes what the loop answers.
-func (c *clientConn) write() {
-	for {
-		select {
-		case <-c.dead:
-			return
-		case <-c.wake:
-		}
-		err := c.flush()
-		signal(c.drained)
-		if err != nil {
-			c.close() // the reader notices and removes the connection
-			return
-		}
-	}
-}
-
-// flush writes all of Out, and closes the connection afterwards if the core wants that.
-func (c *clientConn) flush() error {
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	for {
-		c.mu.Lock()
-		out, end := c.Out, c.Close
-		if len(out) > 0 {
-			c.Out, c.spare = c.spare[:0], nil
-		}
-		c.writing = len(out)
-		c.account()
-		c.sent()
-		c.mu.Unlock()
-		if len(out) == 0 {
-			if end {
-				return net.ErrClosed
-			}
-			return nil
-		}
-		for rest := out; len(rest) > 0; {
-			n := min(len(rest), writePiece)
-			c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if _, err := c.nc.Write(rest[:n]); err != nil {
-				return err
-			}
-			rest = rest[n:]
-		}
-		if cap(out) <= keptBuffer {
-			c.spare = out[:0]
-		}
-	}
-}
-
-// close ends a connection from wherever: its reader and its writer notice.
+// close ends a connection from wherever: its reader notices, and whoever writes to it.
 func (c *clientConn) close() {
 	c.once.Do(func() {
 		close(c.dead)
-		c.nc.Close()
+		c.sock.Close()
 	})
 }
 
@@ -459,7 +424,6 @@ func (c *clientConn) fourLetterWord(buf []byte) bool {
 	if !ok {
 		return false
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, _ = c.nc.Write(c.s.words.Answer(word, buf[4:])) // who asked may have gone
+	_ = c.sock.write(c.s.words.Answer(word, buf[4:])) // who asked may have gone
 	return true
 }

@@ -15,10 +15,11 @@ import (
 // they come to in the worst case is added up in docs/ARCHITECTURE.md, "Bounds"; the bounds of the Peer itself are
 // flyingBytes and DefaultLeadBytes (peer_requests.go) and zab.DefaultWindowBytes.
 const (
-	inboxEvents  = 256 // batches of messages from other servers, and reports
-	inboxBatches = 256 // batches of client writes; what is in them counts in requestBytes
-	spareBatches = 64  // batches kept for use again, 11 KB each
-	turnBatches  = 64  // what one turn takes from each at most, so that ticks are not starved
+	inboxEvents   = 256  // batches of messages from other servers, and reports
+	inboxBatches  = 256  // batches of client writes; what is in them counts in requestBytes
+	spareBatches  = 64   // batches kept for use again, 11 KB each
+	answeredConns = 1024 // connections with answers that no writer has come to yet
+	turnBatches   = 64   // what one turn takes from each at most, so that ticks are not starved
 
 	linkQueueBytes = 64 << 20 // per link; a learner that lags more is dropped and syncs again
 	requestBytes   = 64 << 20 // unanswered writes of this server's clients; above it they wait
@@ -262,7 +263,7 @@ func (s *Server) apply(a *Actions) {
 		s.peer.Apply(txn, (*sink)(s))
 	}
 	s.treeMu.Unlock()
-	s.clients.wake()
+	s.wake()
 	s.snaps.applied(a.Deliver)
 }
 
@@ -343,5 +344,5 @@ func (s *Server) settle(answers []Answer) {
 		s.clients.dirty(c)
 	}
 	s.treeMu.RUnlock()
-	s.clients.wake()
+	s.wake()
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,8 @@ var ErrClosed = errors.New("quoll: server is shut down")
 //	              a second one makes the log's segments ahead of their use
 //	snapshotter   writes snapshots beside the traffic, purges behind them
 //	accept        takes client connections
-//	2 per client  one reader, one writer
+//	writers       one per processor, write what the loop answers
+//	1 per client  reads, and writes the answers that need no loop
 //	links, mesh   as package transport says
 //
 // and Shutdown joins them all.
@@ -74,6 +76,8 @@ type Server struct {
 	writes chan *work // from client connections
 	spare  chan *work // for them to use again
 
+	answered chan *clientConn // from the loop to the writers
+
 	staged  stagedTrees // of snapshots that leaders sent
 	durable uint64      // the loop's: what the Peer was told of the disk
 	taken   int         // the loop's: bytes of txns that it took from the inbox in this turn
@@ -106,7 +110,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		cfg: cfg, ensemble: ensemble, logger: cfg.Logger, started: time.Now(),
 		reportTicks: ticks(cfg.TickTime / 2), boot: randomUint64(),
 		inbox: make(chan event, inboxEvents), writes: make(chan *work, inboxBatches), spare: make(chan *work, spareBatches),
-		ended: make(chan struct{}),
+		answered: make(chan *clientConn, answeredConns), ended: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -245,6 +249,9 @@ func (s *Server) run(ctx context.Context) {
 	s.wg.Go(func() { s.disk.prepare(ctx) })
 	s.wg.Go(func() { s.snaps.run(ctx) })
 	s.wg.Go(func() { s.accept(ctx) })
+	for range runtime.GOMAXPROCS(0) {
+		s.wg.Go(func() { s.write(ctx) })
+	}
 	go s.join(ctx)
 }
 
