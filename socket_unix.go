@@ -3,6 +3,7 @@
 package quoll
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -27,7 +28,7 @@ func (k *socket) readable(fd uintptr) bool {
 		}
 		return n, err
 	})
-	return k.readErr != syscall.EAGAIN
+	return !errors.Is(k.readErr, syscall.EAGAIN)
 }
 
 // writable writes until the system takes no more. It never has the runtime wait.

@@ -49,6 +49,7 @@ func (d *devCmd) Run(c *console) (err error) {
 		}
 		defer os.RemoveAll(dir)
 	}
+	manageMemory(d.logger(c.err))
 	configs, err := d.configs(dir)
 	if err != nil {
 		return err

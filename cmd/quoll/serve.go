@@ -45,6 +45,7 @@ func (s *serveCmd) Run(c *console) error {
 		return faults(c, err)
 	}
 	cfg.Logger = s.logger(c.err)
+	manageMemory(cfg.Logger)
 	if s.Profile != "" {
 		ctx, cancel := context.WithCancel(c.ctx)
 		p := newProfiler(s.Profile)
