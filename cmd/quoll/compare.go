@@ -30,6 +30,7 @@ type compareCmd struct {
 	Long      time.Duration `help:"How long to write for the lowest second (5m; quick: 10s)."`
 	Fill      int           `help:"Znodes to create, and to restart with (1000000; quick: 20000)."`
 	Idle      int           `help:"Sessions that only ping (20000; quick: 1000)."`
+	Large     int           `help:"Children of the largest family; the other large things shrink with it (1000000; quick: 20000)."`
 	Repeat    int           `help:"How often to kill a leader, to restart and to list, for the median (3; quick: 1)."`
 	Servers   int           `default:"3" help:"Servers of each system."`
 	Profile   string        `type:"existingdir" placeholder:"DIR" help:"Have Quoll's servers write a profile of each run of load there, numbered by server process; what they cost is in the figures."`
@@ -39,8 +40,8 @@ type compareCmd struct {
 // Validate is called by the command line's parser.
 func (m *compareCmd) Validate() error {
 	switch {
-	case m.Duration < 0 || m.Warmup < 0 || m.Long < 0 || m.Fill < 0 || m.Idle < 0 || m.Repeat < 0:
-		return errors.New("--duration, --warmup, --long, --fill, --idle and --repeat: want positive values")
+	case m.Duration < 0 || m.Warmup < 0 || m.Long < 0 || m.Fill < 0 || m.Idle < 0 || m.Large < 0 || m.Repeat < 0:
+		return errors.New("--duration, --warmup, --long, --fill, --idle, --large and --repeat: want positive values")
 	case m.Servers < 1:
 		return fmt.Errorf("--servers=%d: want at least 1", m.Servers)
 	case (m.Etcd == "") != (m.EtcdLoad == ""):
@@ -51,9 +52,9 @@ func (m *compareCmd) Validate() error {
 
 // settle fills in what the command line left open.
 func (m *compareCmd) settle() {
-	full := compareCmd{Duration: 10 * time.Second, Warmup: 3 * time.Second, Long: 5 * time.Minute, Fill: 1_000_000, Idle: 20_000, Repeat: 3}
+	full := compareCmd{Duration: 10 * time.Second, Warmup: 3 * time.Second, Long: 5 * time.Minute, Fill: 1_000_000, Idle: 20_000, Large: 1_000_000, Repeat: 3}
 	if m.Quick {
-		full = compareCmd{Duration: 2 * time.Second, Warmup: time.Second, Long: 10 * time.Second, Fill: 20_000, Idle: 1000, Repeat: 1}
+		full = compareCmd{Duration: 2 * time.Second, Warmup: time.Second, Long: 10 * time.Second, Fill: 20_000, Idle: 1000, Large: 20_000, Repeat: 1}
 	}
 	for _, t := range []struct {
 		flag *time.Duration
@@ -66,7 +67,7 @@ func (m *compareCmd) settle() {
 	for _, n := range []struct {
 		flag *int
 		full int
-	}{{&m.Fill, full.Fill}, {&m.Idle, full.Idle}, {&m.Repeat, full.Repeat}} {
+	}{{&m.Fill, full.Fill}, {&m.Idle, full.Idle}, {&m.Large, full.Large}, {&m.Repeat, full.Repeat}} {
 		if *n.flag == 0 {
 			*n.flag = n.full
 		}
@@ -102,7 +103,7 @@ func (m *compareCmd) Run(c *console) error {
 func (m *compareCmd) settings() map[string]string {
 	return map[string]string{
 		"duration": m.Duration.String() + " after " + m.Warmup.String(), "long run": m.Long.String(),
-		"znodes": fmt.Sprint(m.Fill), "idle sessions": fmt.Sprint(m.Idle), "servers": fmt.Sprintf("%d of each system, on loopback", m.Servers),
+		"znodes": fmt.Sprint(m.Fill), "idle sessions": fmt.Sprint(m.Idle), "largest family": fmt.Sprint(m.Large), "servers": fmt.Sprintf("%d of each system, on loopback", m.Servers),
 	}
 }
 
@@ -144,6 +145,10 @@ func (r *comparing) stages() []stage {
 		{
 			name: "full", rows: full,
 			first: r.fills, steps: []func() error{r.lowest, r.fullGaps, r.restarts},
+		},
+		{
+			name: "large", rows: []string{"values", "multis", "watches", "expiry", "ephemerals", "list-tenth", "list"},
+			first: r.warm, steps: []func() error{r.large},
 		},
 	}
 }

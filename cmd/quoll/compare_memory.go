@@ -64,7 +64,7 @@ func (r *comparing) idle() error {
 		if err != nil {
 			return err
 		}
-		crowd, err := r.crowd(s)
+		crowd, err := r.crowd(s, r.Idle)
 		if err == nil {
 			err = r.pause(r.idleTime())
 		}
@@ -95,15 +95,15 @@ type crowds []*idleProcess
 type idleProcess struct {
 	cmd  *exec.Cmd
 	in   io.Closer
+	out  *bufio.Reader
 	said bytes.Buffer
 }
 
-// crowd opens the sessions and waits until all are there.
-func (r *comparing) crowd(s *side) (all crowds, err error) {
-	var outs []*bufio.Reader
-	for left := r.Idle; left > 0; left -= idlePerProcess {
-		p := &idleProcess{cmd: exec.Command(r.self, "idle", "--servers="+strings.Join(s.Servers(), ","),
-			"--sessions="+strconv.Itoa(min(left, idlePerProcess)))}
+// crowd opens n sessions and waits until all are there. args are more of the command idle.
+func (r *comparing) crowd(s *side, n int, args ...string) (all crowds, err error) {
+	for left := n; left > 0; left -= idlePerProcess {
+		args := append([]string{"idle", "--servers=" + strings.Join(s.Servers(), ","), "--sessions=" + strconv.Itoa(min(left, idlePerProcess))}, args...)
+		p := &idleProcess{cmd: exec.Command(r.self, args...)}
 		p.cmd.Stderr = &p.said
 		in, err := p.cmd.StdinPipe()
 		if err != nil {
@@ -116,15 +116,28 @@ func (r *comparing) crowd(s *side) (all crowds, err error) {
 		if err = p.cmd.Start(); err != nil {
 			return all, fmt.Errorf("start the sessions: %w", err)
 		}
-		p.in = in
-		all, outs = append(all, p), append(outs, bufio.NewReader(out))
+		p.in, p.out = in, bufio.NewReader(out)
+		all = append(all, p)
 	}
-	for i, out := range outs {
-		if _, err := out.ReadString('\n'); err != nil {
-			return all, fmt.Errorf("process %d of %d did not open its sessions", i+1, len(outs))
+	return all, all.await("open its sessions")
+}
+
+// await waits for a word of every process.
+func (w crowds) await(what string) error {
+	for i, p := range w {
+		if _, err := p.out.ReadString('\n'); err != nil {
+			return fmt.Errorf("process %d of %d did not %s", i+1, len(w), what)
 		}
 	}
-	return all, nil
+	return nil
+}
+
+// kill ends all processes as a machine that dies does: their sessions end when they expire.
+func (w crowds) kill() {
+	for _, p := range w {
+		_ = p.cmd.Process.Kill() // it may have ended
+		_ = p.cmd.Wait()         // by our hand
+	}
 }
 
 // leave closes all sessions. Its error has what went wrong in a process meanwhile.

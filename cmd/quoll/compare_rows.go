@@ -30,6 +30,13 @@ var goals = []table.Row{
 	{Name: "empty", What: "empty server, RSS", Unit: "MB", Lower: true, Goal: value(25), Stretch: value(15)},
 	{Name: "idle", What: "idle session, server memory", Unit: "KB", Lower: true, Goal: value(10), Stretch: value(5)},
 	{Name: "ls", What: "one-shot ls /", Unit: "ms", Lower: true, Goal: value(20), Stretch: value(10)},
+	{Name: "values", What: "longest wait beside values of 1 MB", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "multis", What: "longest wait beside multis of 1,000 ops", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "watches", What: "longest wait while watches of one znode fire", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "expiry", What: "longest wait while sessions expire together", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "ephemerals", What: "longest wait while a session of many ephemerals closes", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "list-tenth", What: "longest wait beside lists of a tenth of the children", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
+	{Name: "list", What: "longest wait beside lists of all children", Unit: "ms", Lower: true, Goal: value(50), Stretch: value(25)},
 }
 
 // loaderRow asks for the cost of the loaders, which is a table of its own.

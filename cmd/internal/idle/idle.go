@@ -16,6 +16,7 @@ import (
 
 	"quoll/transport/jute"
 	"quoll/transport/wire"
+	"quoll/zab"
 )
 
 // Dialling many at once only fills the backlog of the listener.
@@ -25,6 +26,8 @@ const dialers = 32
 // are dropped. No two of the other methods run at once.
 type Crowd struct {
 	Timeout time.Duration // of the sessions, each of which pings three times in it
+	Watch   string        // path that every session watches; empty: none
+	Told    func()        // is called for each event of a watch
 	Lose    func(error)   // is told of sessions that the server has dropped
 
 	leaving atomic.Bool
@@ -93,6 +96,9 @@ func (w *Crowd) open(ctx context.Context, server string) error {
 	if _, err = conn.Write(wire.EndFrame(hello.Append(wire.BeginFrame(nil)), 0)); err == nil {
 		err = readWelcome(in)
 	}
+	if err == nil && w.Watch != "" {
+		err = w.watch(conn, in)
+	}
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("session on %s: %w", server, err)
@@ -102,16 +108,54 @@ func (w *Crowd) open(ctx context.Context, server string) error {
 	w.sessions = append(w.sessions, conn)
 	w.mu.Unlock()
 	w.readers.Go(func() {
-		var answer [64]byte // io.Discard would take 8 KB for each
+		var xid zab.Xid
 		var err error
 		for err == nil {
-			_, err = in.Read(answer[:])
+			if xid, _, err = skipFrame(in); err == nil && xid == wire.XidNotification {
+				w.Told()
+			}
 		}
 		if !w.leaving.Load() {
 			w.Lose(fmt.Errorf("session on %s was dropped by the server: %w", server, err))
 		}
 	})
 	return nil
+}
+
+// watch sets the watch of a session.
+func (w *Crowd) watch(conn net.Conn, in *bufio.Reader) error {
+	get := wire.PathWatchRequest{Path: []byte(w.Watch), Watch: true}
+	if _, err := conn.Write(wire.AppendRequest(nil, 1, wire.OpGetData, get.Append)); err != nil {
+		return err
+	}
+	for {
+		switch xid, code, err := skipFrame(in); {
+		case err != nil:
+			return err
+		case xid == 1 && code != wire.OK:
+			return fmt.Errorf("watch %s: %w", w.Watch, code)
+		case xid == 1:
+			return nil
+		}
+	}
+}
+
+// skipFrame reads a frame and keeps the head of the reply, which is all that is small.
+func skipFrame(in *bufio.Reader) (xid zab.Xid, code wire.Code, err error) {
+	var head [wire.LengthSize + 16]byte
+	if _, err = io.ReadFull(in, head[:]); err != nil {
+		return 0, 0, err
+	}
+	n, ok := wire.FrameLength([wire.LengthSize]byte(head[:]), wire.MaxFrame)
+	if !ok || n < 16 {
+		return 0, 0, wire.ErrMalformed
+	}
+	d := jute.NewDecoder(head[wire.LengthSize:])
+	xid = zab.Xid(d.Int())
+	d.Long()
+	code = wire.Code(d.Int())
+	_, err = in.Discard(n - 16)
+	return xid, code, err
 }
 
 // readWelcome reads the answer to the handshake.

@@ -24,6 +24,7 @@ type Result struct {
 	Rows     []Row             `json:"rows"`
 	Loader   []LoaderCost      `json:"loader,omitempty"`
 	Runs     []Run             `json:"runs,omitempty"`
+	Large    []Large           `json:"large,omitempty"`
 	Failures []string          `json:"failures,omitempty"` // of rows, which then lack figures
 }
 
@@ -145,7 +146,7 @@ func (r *Result) runGrid() grid {
 // Text is the table for a terminal.
 func (r *Result) Text() string {
 	var b strings.Builder
-	for _, g := range []grid{r.rowGrid(), r.runGrid(), r.loaderGrid()} {
+	for _, g := range []grid{r.rowGrid(), r.runGrid(), r.largeGrid(), r.loaderGrid()} {
 		if len(g) == 1 {
 			continue
 		}
@@ -172,7 +173,7 @@ func (r *Result) Markdown() string {
 	for _, name := range slices.Sorted(maps.Keys(r.Settings)) {
 		fmt.Fprintf(&b, "- %s: %s\n", name, r.Settings[name])
 	}
-	for _, g := range []grid{r.rowGrid(), r.runGrid(), r.loaderGrid()} {
+	for _, g := range []grid{r.rowGrid(), r.runGrid(), r.largeGrid(), r.loaderGrid()} {
 		if len(g) > 1 {
 			b.WriteByte('\n')
 			g.markdown(&b)
