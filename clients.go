@@ -20,7 +20,8 @@ type clientTable struct {
 	next     session.ConnID
 
 	// The rest belongs to the loop.
-	dirtied []*clientConn
+	dirtied []*clientConn // something was answered
+	told    []*clientConn // of an event only
 	ids     []zab.SessionID
 	until   int
 }
@@ -120,10 +121,18 @@ func (t *clientTable) closeAll() {
 	}
 }
 
-// dirty notes that the loop wrote into c.Out; Server.wake tells the writers, once per batch.
+// dirty notes that the loop answered something on c, and tell that it told of an event. Server.wake hands both to
+// the writers, once per batch.
 func (t *clientTable) dirty(c *clientConn) {
-	if !c.isDirty.Swap(true) {
+	if c.listed.Or(listedAnswered)&listedAnswered == 0 {
 		t.dirtied = append(t.dirtied, c)
+	}
+}
+
+func (t *clientTable) tell(c *clientConn) {
+	if c.listed.Load() == 0 {
+		c.listed.Or(listedTold)
+		t.told = append(t.told, c)
 	}
 }
 

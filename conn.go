@@ -52,10 +52,10 @@ type clientConn struct {
 	dead   chan struct{} // closed by close
 	once   sync.Once     // of close
 
-	heard    atomic.Bool // since the last report to the leader
-	held     atomic.Bool // there may be more to hear, but the reader waits for room: the silence is this server's
-	isDirty  atomic.Bool // the loop has written into Out, and no writer has come to it since
-	lastTick time.Time   // the loop's: when it was last heard of
+	heard    atomic.Bool   // since the last report to the leader
+	held     atomic.Bool   // there may be more to hear, but the reader waits for room: the silence is this server's
+	listed   atomic.Uint32 // in which lists of the outbox it is: the loop has written into Out, and no writer has come to it since
+	lastTick time.Time     // the loop's: when it was last heard of
 
 	// The rest is the reader's.
 	handled time.Time // when the last batch came

@@ -15,11 +15,10 @@ import (
 // they come to in the worst case is added up in docs/ARCHITECTURE.md, "Bounds"; the bounds of the Peer itself are
 // flyingBytes and DefaultLeadBytes (peer_requests.go) and zab.DefaultWindowBytes.
 const (
-	inboxEvents   = 256  // batches of messages from other servers, and reports
-	inboxBatches  = 256  // batches of client writes; what is in them counts in requestBytes
-	spareBatches  = 64   // batches kept for use again, 11 KB each
-	answeredConns = 1024 // connections with answers that no writer has come to yet
-	turnBatches   = 64   // what one turn takes from each at most, so that ticks are not starved
+	inboxEvents  = 256 // batches of messages from other servers, and reports
+	inboxBatches = 256 // batches of client writes; what is in them counts in requestBytes
+	spareBatches = 64  // batches kept for use again, 11 KB each
+	turnBatches  = 64  // what one turn takes from each at most, so that ticks are not starved
 
 	linkQueueBytes = 64 << 20 // per link; a learner that lags more is dropped and syncs again
 	requestBytes   = 64 << 20 // unanswered writes of this server's clients; above it they wait
@@ -245,24 +244,43 @@ func (s *Server) complain(v *zab.Violation) {
 	s.logger.Warn("protocol violation, link closed", "link", v.Link, "message", v.Kind.String(), "what", v.Text)
 }
 
-// apply applies what is committed, keeping readers out once for the whole batch. Replies and
+// applyBytes bounds the txns that are applied under one hold of the write lock, but for a single one
+// that is larger: readers wait no longer than a millisecond or so, however much was committed at once.
+const applyBytes = 128 << 10
+
+// portion returns how many of txns, of which there are some, one hold of the write lock applies.
+func portion(txns []zab.Txn) int {
+	n, size := 1, len(txns[0].Data)
+	for ; n < len(txns); n++ {
+		if size += len(txns[n].Data); size > applyBytes {
+			break
+		}
+	}
+	return n
+}
+
+// apply applies what is committed, keeping readers out once for a whole portion. Replies and
 // events join their connections' buffers before readers return: no read that sees a change can
 // be answered before the event that announces it (R29).
 func (s *Server) apply(a *Actions) {
 	if len(a.Deliver) == 0 && a.Install == 0 {
 		return
 	}
-	if a.Install != 0 { // clients compare and set their watches again when they come back
-		s.clients.closeAll()
-	}
-	s.treeMu.Lock()
 	if a.Install != 0 {
+		s.clients.closeAll() // they compare and set their watches again when they come back
+		s.treeMu.Lock()
 		s.peer.Install(s.staged.take(a.Install))
+		s.treeMu.Unlock()
 	}
-	for _, txn := range a.Deliver {
-		s.peer.Apply(txn, (*sink)(s))
+	for rest := a.Deliver; len(rest) > 0; {
+		n := portion(rest)
+		s.treeMu.Lock()
+		for _, txn := range rest[:n] {
+			s.peer.Apply(txn, (*sink)(s))
+		}
+		s.treeMu.Unlock()
+		rest = rest[n:]
 	}
-	s.treeMu.Unlock()
 	s.wake()
 	s.snaps.applied(a.Deliver)
 }
@@ -279,7 +297,7 @@ func (s *sink) Event(id session.ConnID, e wire.EventType, path []byte, z zab.Zxi
 		}
 		c.account()
 		c.mu.Unlock()
-		s.clients.dirty(c)
+		s.clients.tell(c)
 	}
 }
 

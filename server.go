@@ -76,7 +76,7 @@ type Server struct {
 	writes chan *work // from client connections
 	spare  chan *work // for them to use again
 
-	answered chan *clientConn // from the loop to the writers
+	outbox outbox // from the loop to the writers
 
 	staged  stagedTrees // of snapshots that leaders sent
 	durable uint64      // the loop's: what the Peer was told of the disk
@@ -110,7 +110,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		cfg: cfg, ensemble: ensemble, logger: cfg.Logger, started: time.Now(),
 		reportTicks: ticks(cfg.TickTime / 2), boot: randomUint64(),
 		inbox: make(chan event, inboxEvents), writes: make(chan *work, inboxBatches), spare: make(chan *work, spareBatches),
-		answered: make(chan *clientConn, answeredConns), ended: make(chan struct{}),
+		ended: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -156,6 +156,7 @@ func (s *Server) open() error {
 	s.disk = newDisk(s.log, s)
 	s.snaps = newSnapshotter(s)
 	s.gate.init()
+	s.outbox.init(runtime.GOMAXPROCS(0))
 	s.writable.init(requestBytes)
 	s.unsynced.init(unsyncedBytes)
 	s.role.Store(&roleStatus{})
@@ -249,7 +250,7 @@ func (s *Server) run(ctx context.Context) {
 	s.wg.Go(func() { s.disk.prepare(ctx) })
 	s.wg.Go(func() { s.snaps.run(ctx) })
 	s.wg.Go(func() { s.accept(ctx) })
-	for range runtime.GOMAXPROCS(0) {
+	for range cap(s.outbox.wake) {
 		s.wg.Go(func() { s.write(ctx) })
 	}
 	go s.join(ctx)

@@ -3,7 +3,87 @@ package quoll
 import (
 	"context"
 	"net"
+	"sync"
 )
+
+// outbox is the connections that the loop has written into and no writer has come to since. Each is in
+// a list once, so there is no more of it than there are connections, and the loop never waits here.
+type outbox struct {
+	mu       sync.Mutex
+	answered fifo
+	told     fifo // of an event, and nothing else: a hundred thousand may watch one znode, and nobody waits for that
+	turns    int  // from answered since the last from told
+	wake     chan struct{}
+}
+
+// The lists that a connection is in (clientConn.listed).
+const (
+	listedAnswered = 1 << iota
+	listedTold
+)
+
+// answersPerEvent is how many connections with answers come before one that was told of an event, while there
+// are both: a crowd makes nobody wait, and is not left for ever.
+const answersPerEvent = 4
+
+func (o *outbox) init(writers int) { o.wake = make(chan struct{}, writers) }
+
+// add takes connections in and wakes as many writers as that is work for.
+func (o *outbox) add(answered, told []*clientConn) {
+	o.mu.Lock()
+	o.answered.add(answered)
+	o.told.add(told)
+	o.mu.Unlock()
+	for range min(len(answered)+len(told), cap(o.wake)) {
+		signal(o.wake)
+	}
+}
+
+// next returns the connection to write to next; nil: there is none.
+func (o *outbox) next() *clientConn {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.told.len() > 0 && (o.answered.len() == 0 || o.turns >= answersPerEvent) {
+		o.turns = 0
+		c := o.told.next()
+		c.listed.And(^uint32(listedTold)) // before Out is taken: what joins it from here on brings c here again
+		return c
+	}
+	if o.answered.len() == 0 {
+		return nil
+	}
+	o.turns++
+	c := o.answered.next()
+	c.listed.And(^uint32(listedAnswered))
+	return c
+}
+
+// fifo is a queue of connections.
+type fifo struct {
+	conns []*clientConn
+	from  int
+}
+
+func (f *fifo) len() int { return len(f.conns) - f.from }
+
+func (f *fifo) add(conns []*clientConn) { f.conns = append(f.conns, conns...) }
+
+// keptConns is how many connections an empty queue has room for.
+const keptConns = 4096
+
+func (f *fifo) next() *clientConn {
+	c := f.conns[f.from]
+	f.conns[f.from] = nil
+	f.from++
+	switch {
+	case f.from < len(f.conns):
+	case cap(f.conns) > keptConns:
+		*f = fifo{}
+	default:
+		f.conns, f.from = f.conns[:0], 0
+	}
+	return c
+}
 
 // write is one of the goroutines that write to clients what the loop answers. They are few and serve
 // all connections, so they wait for none: a client that does not take everything at once gets a
@@ -13,8 +93,9 @@ func (s *Server) write(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case c := <-s.answered:
-			c.isDirty.Store(false) // first: what joins Out from here on brings it here again
+		case <-s.outbox.wake:
+		}
+		for c := s.outbox.next(); c != nil; c = s.outbox.next() {
 			c.relay()
 		}
 	}
@@ -22,14 +103,14 @@ func (s *Server) write(ctx context.Context) {
 
 // wake hands the connections that the loop wrote into to the writers, once per batch.
 func (s *Server) wake() {
-	for _, c := range s.clients.dirtied {
-		select {
-		case s.answered <- c:
-		case <-s.stopped:
-		}
+	t := &s.clients
+	if len(t.dirtied)+len(t.told) == 0 {
+		return
 	}
-	clear(s.clients.dirtied)
-	s.clients.dirtied = s.clients.dirtied[:0]
+	s.outbox.add(t.dirtied, t.told)
+	clear(t.dirtied)
+	clear(t.told)
+	t.dirtied, t.told = t.dirtied[:0], t.told[:0]
 }
 
 // relay writes Out as far as that needs no waiting.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"slices"
 
 	"quoll/zab"
@@ -116,39 +117,53 @@ func (e *Expiry) Reset(now int64) {
 	}
 }
 
-// Advance removes the sessions whose deadline has come and calls expired for each: by deadline,
-// and by id where deadlines are equal. expired may use e.
-func (e *Expiry) Advance(now int64, expired func(id zab.SessionID)) {
-	for len(e.buckets) > 0 && e.due <= now/e.bucketTicks {
+// Advance removes sessions whose deadline has come, most of them at most, and calls expired for each: by
+// deadline, and by id where deadlines are equal. The others stay for the next call; until then they can
+// be heard of as before. expired may use e.
+func (e *Expiry) Advance(now int64, most int, expired func(id zab.SessionID)) {
+	for most > 0 && len(e.buckets) > 0 && e.due <= now/e.bucketTicks {
 		edge := e.due
 		e.due++
-		if bucket, ok := e.buckets[edge]; ok {
-			delete(e.buckets, edge)
-			e.empty(bucket, edge)
+		bucket, ok := e.buckets[edge]
+		if !ok {
+			continue
+		}
+		delete(e.buckets, edge)
+		if rest := e.empty(bucket, edge, most); len(rest) > 0 {
+			e.buckets[edge] = rest
+			e.due = edge
+		} else {
 			e.spare = bucket
-			for _, id := range e.ids {
-				expired(id)
-			}
+		}
+		most -= len(e.ids)
+		for _, id := range e.ids {
+			expired(id)
 		}
 	}
 }
 
-// empty gathers in e.ids, in order, the sessions of a due bucket that are over, and files the
-// others where they belong by now.
-func (e *Expiry) empty(bucket []uint32, edge int64) {
-	e.ids = e.ids[:0]
+// empty gathers in e.ids, in order, the sessions of a due bucket that are over, most of them at most,
+// and files those where they belong by now that were heard of. It returns what is left of the bucket.
+func (e *Expiry) empty(bucket []uint32, edge int64, most int) (rest []uint32) {
+	over := bucket[:0]
 	for _, slot := range bucket {
-		s := &e.slots[slot]
-		switch {
+		switch s := &e.slots[slot]; {
 		case s.removed:
 			e.free = append(e.free, slot)
 		case s.deadline > edge:
 			e.file(slot)
 		default:
-			e.ids = append(e.ids, s.id)
-			delete(e.entries, s.id)
-			e.free = append(e.free, slot)
+			over = append(over, slot)
 		}
 	}
-	slices.Sort(e.ids)
+	slices.SortFunc(over, func(a, b uint32) int { return cmp.Compare(e.slots[a].id, e.slots[b].id) })
+	n := min(most, len(over))
+	e.ids = e.ids[:0]
+	for _, slot := range over[:n] {
+		id := e.slots[slot].id
+		e.ids = append(e.ids, id)
+		delete(e.entries, id)
+		e.free = append(e.free, slot)
+	}
+	return over[n:]
 }

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestExpiryModel(t *testing.T) {
 				now += rapid.SampledFrom([]int64{0, 1, 1, 2, 5, 40}).Draw(t, "ticks")
 				want := m.advance(now)
 				var got []zab.SessionID
-				e.Advance(now, func(id zab.SessionID) { got = append(got, id) })
+				e.Advance(now, math.MaxInt, func(id zab.SessionID) { got = append(got, id) })
 				require.Equal(t, len(want), len(got))
 				for i := range want {
 					require.Equal(t, want[i], got[i])
@@ -98,7 +99,7 @@ func TestExpiredMayUseExpiry(t *testing.T) {
 		e.Add(id, 10, 0)
 	}
 	var order []zab.SessionID
-	e.Advance(100, func(id zab.SessionID) {
+	e.Advance(100, math.MaxInt, func(id zab.SessionID) {
 		order = append(order, id)
 		require.False(t, e.Touch(id, 100), "it is over")
 		e.Remove(id)
@@ -106,9 +107,9 @@ func TestExpiredMayUseExpiry(t *testing.T) {
 	})
 	require.Equal(t, []zab.SessionID{0, 1, 2, 3, 4}, order)
 	require.Equal(t, 5, e.Len())
-	e.Advance(119, func(zab.SessionID) { t.Fatal("early") })
+	e.Advance(119, math.MaxInt, func(zab.SessionID) { t.Fatal("early") })
 	n := 0
-	e.Advance(120, func(zab.SessionID) { n++ })
+	e.Advance(120, math.MaxInt, func(zab.SessionID) { n++ })
 	require.Equal(t, 5, n)
 }
 
@@ -119,13 +120,42 @@ func TestShorterTimeout(t *testing.T) {
 	e.Add(1, 5, 10)
 	expired := 0
 	count := func(zab.SessionID) { expired++ }
-	e.Advance(15, count)
+	e.Advance(15, math.MaxInt, count)
 	require.Zero(t, expired)
-	e.Advance(16, count)
+	e.Advance(16, math.MaxInt, count)
 	require.Equal(t, 1, expired)
-	e.Advance(5000, count)
+	e.Advance(5000, math.MaxInt, count)
 	require.Equal(t, 1, expired, "the first entry is dead")
 	require.Panics(t, func() { session.NewExpiry(0) })
+}
+
+// Sessions that are over together end in parts, and those that are heard of meanwhile live on.
+func TestExpiryInParts(t *testing.T) {
+	e := session.NewExpiry(10)
+	for id := range zab.SessionID(1000) {
+		e.Add(id, 10, 0)
+	}
+	var gone []zab.SessionID
+	part := func(now int64) int {
+		n := len(gone)
+		e.Advance(now, 64, func(id zab.SessionID) { gone = append(gone, id) })
+		return len(gone) - n
+	}
+	require.Equal(t, 64, part(20))
+	require.False(t, e.Touch(10, 20), "it is over")
+	require.True(t, e.Touch(500, 20))
+	e.Remove(501)
+	e.Add(502, 5, 20) // due at the next edge already
+	for part(21) > 0 {
+	}
+	require.Len(t, gone, 997)
+	require.True(t, slices.IsSorted(gone))
+	require.NotContains(t, gone, zab.SessionID(500))
+	require.NotContains(t, gone, zab.SessionID(501))
+	require.Equal(t, 1, part(30))
+	require.Equal(t, 1, part(40))
+	require.Equal(t, []zab.SessionID{502, 500}, gone[997:])
+	require.Zero(t, e.Len())
 }
 
 func TestTouchAllocatesNothing(t *testing.T) {
@@ -139,7 +169,7 @@ func TestTouchAllocatesNothing(t *testing.T) {
 		for id := range zab.SessionID(1000) {
 			e.Touch(id, now)
 		}
-		e.Advance(now, func(zab.SessionID) { t.Fatal("touched sessions live") })
+		e.Advance(now, math.MaxInt, func(zab.SessionID) { t.Fatal("touched sessions live") })
 	}
 	for range 1000 {
 		turn()
@@ -156,6 +186,6 @@ func BenchmarkTouch(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		now := int64(i / sessions)
 		e.Touch(zab.SessionID(i%sessions), now)
-		e.Advance(now, func(zab.SessionID) {})
+		e.Advance(now, math.MaxInt, func(zab.SessionID) {})
 	}
 }
