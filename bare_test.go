@@ -19,6 +19,7 @@ import (
 type bareServer struct {
 	peer  *quoll.Peer
 	act   quoll.Actions
+	views *tree.Views
 	conns map[session.ConnID]*quoll.Conn
 
 	staged map[zab.Zxid]*tree.Tree // of the snapshots that a leader sent
@@ -47,7 +48,7 @@ func barePeerConfig(id zab.ServerID, ensemble *zab.Ensemble, boot uint64) quoll.
 		ID: id, Ensemble: ensemble, Boot: boot, Tree: tree.Options{ExtendedTypes: true},
 		TickMs: 10, BucketTicks: 20, InitTicks: 60, SyncTicks: 30, PingTicks: 5,
 		FinalizeTicks: 2, ResendTicks: 10, MaxResendTicks: 40, MinSessionMs: 400, MaxSessionMs: 60_000,
-		ReapTicks: 50, ReapBatch: 10, NeverUsedMs: 1000,
+		ReapTicks: 50, ReapBatch: 10, NeverUsedMs: 1000, ListMost: 5,
 	}
 }
 
@@ -74,7 +75,8 @@ func (s *bareServer) start(cfg quoll.PeerConfig) {
 	s.recycled, s.waiting = len(s.log), nil
 	s.conns = map[session.ConnID]*quoll.Conn{}
 	s.act.Reset()
-	s.peer = quoll.NewPeer(cfg, st, tree.New(cfg.Tree), session.NewWatches())
+	s.views = new(tree.Views)
+	s.peer = quoll.NewPeer(cfg, st, tree.New(cfg.Tree), session.NewWatches(), s.views)
 	s.peer.Start(&s.act)
 	s.turn()
 }
@@ -163,6 +165,15 @@ func (s *bareServer) frame(c *quoll.Conn, frame []byte) quoll.Handled {
 	case quoll.StepNone, quoll.StepClose, quoll.StepGone:
 	}
 	return h
+}
+
+// reads takes all that a client is to read next.
+func (s *bareServer) reads(c *quoll.Conn) (all []byte) {
+	out := s.peer.Take(c, nil)
+	for part := out.Next(); len(part) > 0; part = out.Next() {
+		all = append(all, part...)
+	}
+	return all
 }
 
 // connect takes a client.

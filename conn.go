@@ -262,7 +262,7 @@ func (s *Server) share(most, least int) int {
 // account brings what the connection holds up to date in the sum of all, and its bound with it. Small changes are
 // left for later, since the sum is everybody's. The caller holds c.mu.
 func (c *clientConn) account() {
-	n := c.outgoing + len(c.Out) + c.Waiting()
+	n := c.outgoing + c.Unread() + c.Waiting()
 	if c.dropped {
 		n = 0
 	}
@@ -276,7 +276,7 @@ func (c *clientConn) account() {
 // overrun gives up a client that does not read what it is told. It looks before the loop adds
 // more, so that a single answer may be of any size. The caller holds c.mu.
 func (c *clientConn) overrun() bool {
-	if len(c.Out) <= c.s.share(connOutBytes, outShare) {
+	if c.Unread() <= c.s.share(connOutBytes, outShare) {
 		return false
 	}
 	c.Out = nil
@@ -293,7 +293,7 @@ func (c *clientConn) batch(buf []byte) (rest []byte, err error) {
 	s := c.s
 	s.treeMu.RLock()
 	c.mu.Lock()
-	for n := 0; n < batchFrames && len(c.Out) < batchOut && !c.Joining(); n++ {
+	for n := 0; n < batchFrames && len(c.Out) < batchOut && !c.Waits() && !c.Joining(); n++ {
 		frame, next, ferr := s.frame(buf)
 		if frame == nil || ferr != nil {
 			err = ferr

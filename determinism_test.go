@@ -231,10 +231,9 @@ func (e *bareEnsemble) request(i int) {
 
 // hear puts what a client was told into the trace.
 func (e *bareEnsemble) hear(i int, c *bareClient) {
-	if len(c.conn.Out) > 0 {
+	if out := e.servers[i].reads(c.conn); len(out) > 0 {
 		e.answers++
-		_, _ = e.servers[i].trace.Write(c.conn.Out)
-		c.conn.Out = nil
+		_, _ = e.servers[i].trace.Write(out)
 	}
 }
 

@@ -95,7 +95,7 @@ func FuzzHandle(f *testing.F) {
 		require.Zero(t, s.peer.Open(), "a write without an answer")
 		require.True(t, c.Close || c.Idle())
 		replies := 0
-		for out := c.Out; len(out) > 0; replies++ {
+		for out := s.reads(c); len(out) > 0; replies++ {
 			n := int(binary.BigEndian.Uint32(out))
 			require.LessOrEqual(t, n, len(out)-wire.LengthSize)
 			d := jute.NewDecoder(out[wire.LengthSize:][:n])

@@ -91,6 +91,7 @@ func (s *Server) loop(ctx context.Context) {
 		}
 		s.gather()
 		s.turn()
+		s.views.sweep()
 	}
 }
 

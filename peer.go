@@ -37,6 +37,8 @@ type PeerConfig struct {
 	ReapBatch   int   // removals proposed in one search, at most
 	NeverUsedMs int64 // age at which a container that never had a child may go; 0: never
 
+	ListMost int // children from which on a list is encoded beside the tree; 0: DefaultListMost
+
 	ConfigText string // what /zookeeper/config shows
 }
 
@@ -66,6 +68,7 @@ type Peer struct {
 	tree     *tree.Tree
 	rules    *tree.Rules
 	watches  WatchTable
+	views    ViewTable
 
 	looking bool          // an election is under way for this incarnation
 	own     election.Vote // in that election
@@ -105,11 +108,14 @@ func (a *Actions) Reset() {
 // NewPeer makes a server of what recovery found: the tree at the newest snapshot and, in state,
 // the history behind it. The tree stays at the snapshot until an epoch is established, since the
 // txns after it are accepted but not known to be committed.
-func NewPeer(cfg PeerConfig, state zab.State, t *tree.Tree, watches WatchTable) *Peer {
+func NewPeer(cfg PeerConfig, state zab.State, t *tree.Tree, watches WatchTable, views ViewTable) *Peer {
+	if cfg.ListMost == 0 {
+		cfg.ListMost = DefaultListMost
+	}
 	if cfg.LeadBytes == 0 {
 		cfg.LeadBytes = DefaultLeadBytes
 	}
-	p := &Peer{cfg: cfg, tree: t, watches: watches}
+	p := &Peer{cfg: cfg, tree: t, watches: watches, views: views}
 	p.rules = tree.NewRules(cfg.Tree)
 	p.firing.emit = p.firing.tell // once: a function made for each change would be an allocation for each
 	p.zab = zab.New(zab.Config{

@@ -39,8 +39,8 @@ type Conn struct {
 	Password  [wire.PasswordSize]byte
 	TimeoutMs int32
 
-	// Out is what the client is to read next, whole frames in order. Whoever writes it to the
-	// socket takes it.
+	// Out is what the client is to read next, whole frames in order, but for the names of long lists:
+	// whoever writes it to the socket Takes it.
 	Out []byte
 
 	// Frames counts what was appended to Out. Whoever takes Out may set it back.
@@ -59,6 +59,8 @@ type Conn struct {
 	seq       uint64
 	settled   []settled // answers without a txn that came while an earlier request was open
 	lastZxid  zab.Zxid  // of the last reply
+	frame     int       // where in Out the last reply begins
+	lists     []list    // long ones, whose names are missing in Out
 }
 
 // Step says what the shell must do for a frame, besides writing out Conn.Out.
@@ -321,7 +323,7 @@ func (c *Conn) outLimit() int {
 // Nothing can be written meanwhile, and a small frame can ask for much: there is an end to that.
 func (p *Peer) drain(c *Conn) {
 	for !c.Close {
-		if len(c.Out) > c.outLimit() {
+		if c.Unread() > c.outLimit() {
 			c.Out = nil
 			c.finish()
 			return
@@ -368,11 +370,14 @@ func (c *Conn) event(e wire.EventType, path []byte, z int64) {
 func (p *Peer) Drop(c *Conn) {
 	c.finish() // whatever is answered from here on finds nobody
 	p.watches.RemoveConn(c.ID)
+	rest := p.Take(c, nil)
+	rest.Drop()
 }
 
 // begin appends the header of a reply, its length still open; end closes it.
 func (c *Conn) begin(xid zab.Xid, z zab.Zxid, code wire.Code) (start int) {
 	start = len(c.Out)
+	c.frame = start
 	c.lastZxid = max(c.lastZxid, z)
 	c.Out = wire.ReplyHeader{Xid: xid, Zxid: int64(z), Code: code}.Append(wire.BeginFrame(c.Out))
 	return start

@@ -179,7 +179,7 @@ func (p *Peer) children(c *Conn, d *jute.Decoder) (path []byte, n tree.NodeID, c
 	if watch {
 		p.watches.Add(c.ID, string(path), session.Child)
 	}
-	p.appendChildren(c, n)
+	p.appendList(c, n)
 	return path, n, wire.OK
 }
 

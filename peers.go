@@ -164,3 +164,34 @@ func (w *lockedWatches) totals() (conns, paths, watches int) {
 	defer w.mu.Unlock()
 	return w.table.Totals()
 }
+
+// lockedViews is the views of the tree behind a lock: connections take them beside each other, while none
+// of them can write the tree. Giving one back touches what Apply reads, so the loop does it.
+type lockedViews struct {
+	mu    sync.Mutex
+	table tree.Views
+	done  []*tree.View
+}
+
+func (v *lockedViews) Take(t *tree.Tree) *tree.View {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.table.Take(t)
+}
+
+func (v *lockedViews) Drop(view *tree.View) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.done = append(v.done, view)
+}
+
+// sweep ends the views that were given back. Only the loop calls it.
+func (v *lockedViews) sweep() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, view := range v.done {
+		v.table.Drop(view)
+	}
+	clear(v.done)
+	v.done = v.done[:0]
+}

@@ -1,7 +1,6 @@
 package quoll
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,50 +23,44 @@ func TestPortion(t *testing.T) {
 	require.Equal(t, 2, portion([]zab.Txn{large[1], large[1], large[0]}))
 }
 
-func awake(conns []*clientConn) (n int) {
-	for _, c := range conns {
-		n += len(c.wake)
-	}
-	return n
-}
-
-// Many who are told of the same are not all woken at once; who is answered is, told or not.
-func TestCrowdIsWokenInParts(t *testing.T) {
-	var table clientTable
-	table.init()
-	conns := make([]*clientConn, 10*wakeAtOnce)
+// Many who are told of the same make nobody wait who is answered, and are not left for ever: of each list one comes
+// in its turn. Nobody is in a list twice.
+func TestCrowdComesBehindAnswers(t *testing.T) {
+	s := &Server{}
+	s.clients.init()
+	s.outbox.init(2)
+	conns := make([]*clientConn, 10_000)
 	for i := range conns {
-		conns[i] = &clientConn{wake: make(chan struct{}, 1)}
-		table.tell(conns[i])
+		conns[i] = &clientConn{}
 	}
-	answered := conns[len(conns)-1]
-	table.dirty(answered)
-	table.tell(answered)
-	table.wake()
-	require.Equal(t, 1, awake(conns))
-	require.Len(t, answered.wake, 1)
-	require.Len(t, table.crowd.waiting, len(conns)-1)
-	require.Len(t, table.crowd.next(), wakeAtOnce)
-
-	// The others come in time.
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		table.crowd.run(ctx)
-		close(ended)
-	}()
-	for _, c := range conns[wakeAtOnce:] {
-		<-c.wake
-	}
-	cancel()
-	<-ended
-
-	// Few are woken by the loop itself, and nobody is listed twice.
 	for range 2 {
-		for _, c := range conns[:wakeAtOnce] {
-			table.tell(c)
+		for _, c := range conns {
+			s.clients.tell(c)
 		}
-		table.wake()
-		require.Equal(t, wakeAtOnce, awake(conns))
+		s.wake()
 	}
+	answered := conns[len(conns)-10:]
+	for _, c := range answered {
+		s.clients.dirty(c)
+		s.clients.tell(c)
+		s.clients.dirty(c)
+	}
+	s.wake()
+	require.Len(t, s.outbox.wake, 2, "all writers are awake, and no token is left over")
+	var order []*clientConn
+	for c := s.outbox.next(); c != nil; c = s.outbox.next() {
+		order = append(order, c)
+	}
+	require.Len(t, order, len(conns)+len(answered), "who was told and answered is in both lists")
+	for i, c := range answered {
+		require.Same(t, c, order[i+i/answersPerEvent])
+	}
+	require.Same(t, conns[0], order[answersPerEvent])
+	for _, c := range conns {
+		require.Zero(t, c.listed.Load())
+	}
+	s.clients.tell(conns[0]) // once written to, it can be listed again
+	s.wake()
+	require.Same(t, conns[0], s.outbox.next())
+	require.Nil(t, s.outbox.next())
 }

@@ -58,6 +58,7 @@ type Server struct {
 	// handled. Order of locks: treeMu, then a connection's mu, then the watches'.
 	treeMu  sync.RWMutex
 	watches *lockedWatches
+	views   lockedViews
 
 	log   *log.Log
 	disk  *disk
@@ -151,7 +152,7 @@ func (s *Server) open() error {
 		}
 	}
 	s.watches = &lockedWatches{table: session.NewWatches()}
-	s.peer = NewPeer(s.cfg.peerConfig(s.ensemble, s.boot), recovery.State, t, s.watches)
+	s.peer = NewPeer(s.cfg.peerConfig(s.ensemble, s.boot), recovery.State, t, s.watches, &s.views)
 	s.report(recovery)
 	s.disk = newDisk(s.log, s)
 	s.snaps = newSnapshotter(s)

@@ -95,7 +95,7 @@ func (n *snapshotter) applied(txns []zab.Txn) {
 	}
 	n.busy = true
 	n.draw()
-	n.work <- n.s.peer.Tree().Freeze()
+	n.work <- n.s.views.Take(n.s.peer.Tree())
 }
 
 func (n *snapshotter) run(ctx context.Context) {
@@ -143,7 +143,7 @@ func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone 
 // snapshotted ends a snapshot in the loop. One that failed costs nothing but log space, as long as the
 // log lives.
 func (s *Server) snapshotted(done *snapshotDone) {
-	done.view.Release()
+	s.views.Drop(done.view)
 	s.snaps.busy, s.snaps.took = false, done.took
 	if done.err != nil {
 		s.logger.Error("snapshot failed; the log keeps everything", "zxid", done.zxid, "err", done.err)

@@ -113,23 +113,28 @@ func (s *Server) wake() {
 	t.dirtied, t.told = t.dirtied[:0], t.told[:0]
 }
 
-// relay writes Out as far as that needs no waiting.
+// relay writes Out as far as that needs no waiting, and no long list.
 func (c *clientConn) relay() {
 	if !c.claim() {
 		return // whoever writes takes it along
 	}
-	out, err := c.take(nil)
-	for err == nil && out != nil {
+	var out Outgoing
+	more, err := c.take(&out)
+	for more && err == nil {
 		var rest []byte
-		if rest, err = c.sock.tryWrite(out); len(rest) > 0 && err == nil {
-			c.s.wg.Go(func() { _ = c.deliver(rest) })
+		if !out.Long() {
+			rest, err = c.sock.tryWrite(out.Next())
+		}
+		if err == nil && (len(rest) > 0 || out.Long()) {
+			left := out
+			c.s.wg.Go(func() { _ = c.deliver(rest, &left) })
 			return
 		}
 		if err == nil {
-			out, err = c.take(out)
+			more, err = c.take(&out)
 		}
 	}
-	_ = c.wrote(err)
+	_ = c.wrote(&out, err)
 }
 
 // flush writes all of Out, and returns an error afterwards if the core wants the connection closed.
@@ -143,24 +148,28 @@ func (c *clientConn) flush() error {
 			return net.ErrClosed
 		}
 	}
-	return c.deliver(nil)
+	return c.deliver(nil, new(Outgoing))
 }
 
-// deliver writes out, which may be nil, and then all of Out, in as much time as that takes.
-func (c *clientConn) deliver(out []byte) error {
-	err := c.sock.write(out)
-	for err == nil {
-		if out, err = c.take(out); out == nil {
-			break
+// deliver writes first, which may be nil, then what is left of out, and then all of Out, in as much time as that
+// takes.
+func (c *clientConn) deliver(first []byte, out *Outgoing) error {
+	err := c.sock.write(first)
+	for more := true; more && err == nil; {
+		for part := out.Next(); len(part) > 0 && err == nil; part = out.Next() {
+			err = c.sock.write(part)
 		}
-		err = c.sock.write(out)
+		if err == nil {
+			more, err = c.take(out)
+		}
 	}
-	return c.wrote(err)
+	return c.wrote(out, err)
 }
 
 // wrote ends what claim began. An error closes the connection: its reader notices and removes it.
-func (c *clientConn) wrote(err error) error {
+func (c *clientConn) wrote(out *Outgoing, err error) error {
 	if err != nil {
+		out.Drop()
 		c.close()
 	}
 	signal(c.news)
@@ -178,27 +187,26 @@ func (c *clientConn) claim() bool {
 	return true
 }
 
-// take returns all of Out to the one who writes; written is what that one took before. When there is
-// no more it returns nil, which ends the writing, and an error if the connection is to be closed then.
-func (c *clientConn) take(written []byte) (out []byte, err error) {
+// take gives all of Out to the one who writes, and takes back the memory of what that one has written. When there
+// is no more it reports false, which ends the writing, and an error if the connection is to be closed then.
+func (c *clientConn) take(out *Outgoing) (more bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if written != nil && cap(written) <= keptBuffer {
-		c.spare = written[:0]
+	if spare := out.Spare(); spare != nil && cap(spare) <= keptBuffer {
+		c.spare = spare
 	}
 	c.sent()
-	if len(c.Out) > 0 {
-		out, c.Out, c.spare = c.Out, c.spare, nil
-	} else {
-		c.writing = false
+	c.outgoing = c.Unread()
+	*out = c.s.peer.Take(&c.Conn, c.spare)
+	if !out.Empty() {
+		c.spare = nil
+		c.account()
+		return true, nil
 	}
-	c.outgoing = len(out)
+	c.writing = false
 	c.account()
-	if out != nil {
-		return out, nil
-	}
 	if c.Close {
-		return nil, net.ErrClosed
+		return false, net.ErrClosed
 	}
-	return nil, nil
+	return false, nil
 }

@@ -101,9 +101,11 @@ func (s *server) flush(c *conn) {
 	if c.closed {
 		return
 	}
-	if len(c.Out) > 0 {
-		out := c.Out
-		c.Out = nil
+	if taken := s.peer.Take(&c.Conn, nil); !taken.Empty() {
+		var out []byte
+		for part := taken.Next(); len(part) > 0; part = taken.Next() {
+			out = append(out, part...)
+		}
 		c.toClient(func() { c.client.receive(c, out) })
 		s.resume(c)
 	}

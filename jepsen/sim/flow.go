@@ -99,7 +99,7 @@ func (s *server) drained() bool {
 	proposed, _ := s.peer.Zab().Outstanding()
 	held := bytes + asks + s.peer.Open() + proposed + len(s.writes) + len(s.staged) + len(s.dirty)
 	for _, c := range s.conns {
-		held += c.Waiting() + len(c.Out) + len(c.frames)
+		held += c.Waiting() + c.Unread() + len(c.frames)
 	}
 	return held == 0
 }

@@ -38,7 +38,7 @@ func (s *server) peerConfig() quoll.PeerConfig {
 		WindowBytes: p.WindowBytes, LeadBytes: p.TxnBytes / 8, // runs with small bounds come to this one, too
 		TickMs: p.TickUs / 1000, BucketTicks: 20, InitTicks: p.InitTicks, SyncTicks: p.SyncTicks, PingTicks: p.PingTicks,
 		FinalizeTicks: 2, ResendTicks: 10, MaxResendTicks: 40, MinSessionMs: 200, MaxSessionMs: 60_000,
-		ReapTicks: 50, ReapBatch: 10, NeverUsedMs: 500,
+		ReapTicks: 50, ReapBatch: 10, NeverUsedMs: 500, ListMost: 3,
 	}
 }
 
@@ -91,7 +91,7 @@ func (s *server) begin(rec *log.Recovery, t *tree.Tree) {
 	s.snaps = snapshotter{}
 	s.snaps.draw(s)
 	s.act.Reset()
-	s.peer = quoll.NewPeer(s.peerConfig(), rec.State, t, session.NewWatches())
+	s.peer = quoll.NewPeer(s.peerConfig(), rec.State, t, session.NewWatches(), new(tree.Views))
 	s.subject.Peer, s.subject.Life = s.peer.Zab(), s.life
 	s.w.paper.Restarts(s.id)
 	if z := rec.State.Snapshot; z != 0 {
