@@ -207,6 +207,18 @@ func TestLongListsBesideWrites(t *testing.T) {
 	})
 }
 
+// Who is told of a change costs one piece of memory.
+func TestEventAllocatesOnce(t *testing.T) {
+	s := serveAlone(t)
+	c := s.greetMany(t, 1)[0]
+	path := []byte("/some/path/that/is/watched")
+	require.InDelta(t, 1, testing.AllocsPerRun(100, func() {
+		c.Out = nil
+		s.peer.Event(c, wire.EventNodeDataChanged, path, 1, wire.OpenACL)
+	}), 0)
+	require.NotEmpty(t, c.Out)
+}
+
 // BenchmarkFire is one change of a znode that so many connections watch, without their sockets.
 func BenchmarkFire(b *testing.B) {
 	for _, n := range []int{1000, 100_000} {

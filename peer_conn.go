@@ -361,8 +361,12 @@ func (p *Peer) Event(c *Conn, e wire.EventType, path []byte, z zab.Zxid, acl []w
 	c.event(e, path, int64(z))
 }
 
+// eventBytes is the frame of an event without its path.
+const eventBytes = wire.LengthSize + 16 + 3*4
+
 func (c *Conn) event(e wire.EventType, path []byte, z int64) {
 	c.Frames++
+	c.Out = slices.Grow(c.Out, eventBytes+len(path)) // one allocation for each of the many who are told
 	c.Out = wire.AppendEvent(c.Out, z, &wire.WatcherEvent{Type: e, State: wire.StateSyncConnected, Path: path})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/metrics"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -119,4 +120,24 @@ func TestZnodesOfAllSizes(t *testing.T) {
 		require.Equal(t, wire.OK, s.do(op{op: wire.OpDelete, path: fmt.Sprintf("/n%d", i), version: -1}))
 	}
 	require.NoError(t, s.Verify())
+}
+
+// What closing a session takes does not grow with its ephemerals, but for the paths that the txn names:
+// they have no entries of the overlay, and no memory of their own.
+func TestCloseSessionTakesFewAllocations(t *testing.T) {
+	allocs := func(n int) float64 {
+		s := newServer(tree.Options{})
+		id := s.session
+		for i := range n {
+			require.Equal(t, wire.OK, s.do(op{op: wire.OpCreate, path: "/e" + strconv.Itoa(i), flags: int32(wire.Ephemeral)}))
+		}
+		return testing.AllocsPerRun(1, func() { // no run in advance changes the tree: nothing is applied
+			p := tree.NewPending(s.Tree)
+			b := p.Prepare(&zab.Request{Session: id, Op: int32(wire.OpCloseSession)}, s.zxid+1, s.now, nil)
+			require.Greater(t, len(b), 4*n)
+			require.False(t, p.Alive(id))
+		})
+	}
+	few, many := allocs(10), allocs(10_000)
+	require.Less(t, many, few+40, "only slices that double")
 }

@@ -124,13 +124,22 @@ func (p *Pending) Committed(z zab.Zxid) {
 
 // node returns the state of a znode after everything prepared so far.
 func (p *Pending) node(path []byte) nodeState {
+	var s nodeState
 	if i := p.find(path, p.hash(path)); i != 0 {
-		return p.nodes[i].state
+		s = p.nodes[i].state
+	} else if id, ok := p.tree.Lookup(path); ok {
+		s = p.tree.state(id)
 	}
-	if id, ok := p.tree.Lookup(path); ok {
-		return p.tree.state(id)
+	if kindOf(s.owner) == ephemeral && p.closes(s.owner) {
+		return nodeState{}
 	}
-	return nodeState{}
+	return s
+}
+
+// closes reports whether the close of a session is on the way. All its ephemerals go with it.
+func (p *Pending) closes(id zab.SessionID) bool {
+	s := p.sessions[id]
+	return s != nil && s.closing
 }
 
 // state returns what checks need to know of a znode.

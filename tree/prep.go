@@ -384,35 +384,70 @@ func (p *Pending) openSession(body, b []byte) ([]byte, wire.Code) {
 
 // closeSession lists the ephemerals that the session has after everything prepared so far, and
 // closes it to whatever comes later (R26, ZOOKEEPER-1208). It never fails: a session that is gone
-// or closing has nothing to delete.
+// or closing has nothing to delete. With the session its ephemerals are gone from the overlay (node), so
+// a hundred thousand of them take no entries of their own.
 func (p *Pending) closeSession(b []byte) []byte {
 	id := p.current.session
-	paths := p.ephemeralsOf(id)
-	b = jute.AppendInt(b, int32(len(paths)))
+	s := p.session(id)
+	if !s.exists || s.closing {
+		return jute.AppendInt(b, 0)
+	}
+	paths := p.ephemeralsOf(id, s)
+	b = jute.AppendInt(slices.Grow(b, closeBytes+s.bytes), int32(len(paths)))
+	left := leaving{pending: p}
 	for _, path := range paths {
-		p.removeNode(path)
+		left.add(path)
 		b = jute.AppendBuffer(b, path)
 	}
-	if s := p.session(id); s.exists {
-		p.setSession(id, pendingSession{exists: true, closing: true})
-	}
+	left.settle()
+	p.setSession(id, pendingSession{exists: true, closing: true})
 	return b
 }
 
-// ephemeralsOf returns the sorted paths of a session's ephemerals.
-func (p *Pending) ephemeralsOf(id zab.SessionID) [][]byte {
-	var paths [][]byte
+// ephemeralsOf returns the sorted paths of a session's ephemerals: those that the tree has and the overlay
+// leaves, and those that only the overlay has.
+func (p *Pending) ephemeralsOf(id zab.SessionID, s pendingSession) (paths [][]byte) {
+	text := make([]byte, 0, s.bytes) // of all of them
+	add := func(path []byte) {
+		text = append(text, path...)
+		paths = append(paths, text[len(text)-len(path):])
+	}
 	p.tree.EachEphemeral(id, func(path []byte) bool {
-		if n := p.node(path); n.exists && n.owner == id {
-			paths = append(paths, bytes.Clone(path))
+		if i := p.find(path, p.hash(path)); i == 0 || p.owns(id, i) {
+			add(path)
 		}
 		return true
 	})
-	for _, i := range p.session(id).created {
+	for _, i := range s.created {
 		if p.owns(id, i) {
-			paths = append(paths, bytes.Clone(p.nodes[i].path))
+			add(p.nodes[i].path)
 		}
 	}
 	slices.SortFunc(paths, bytes.Compare)
 	return slices.CompactFunc(paths, bytes.Equal)
+}
+
+// leaving takes children off their parents. Those of one parent that come in a row are counted once.
+type leaving struct {
+	pending *Pending
+	parent  []byte
+	n       int32
+}
+
+func (l *leaving) add(path []byte) {
+	if parent, _ := Split(path); l.n == 0 || !bytes.Equal(parent, l.parent) {
+		l.settle()
+		l.parent = append(l.parent[:0], parent...)
+	}
+	l.n++
+}
+
+func (l *leaving) settle() {
+	if l.n == 0 {
+		return
+	}
+	parent := l.pending.node(l.parent)
+	parent.children -= l.n
+	l.pending.setNode(l.parent, parent)
+	l.n = 0
 }
