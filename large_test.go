@@ -2,6 +2,7 @@ package quoll_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -217,6 +218,22 @@ func TestEventAllocatesOnce(t *testing.T) {
 		s.peer.Event(c, wire.EventNodeDataChanged, path, 1, wire.OpenACL)
 	}), 0)
 	require.NotEmpty(t, c.Out)
+}
+
+// The end of a session costs few pieces of memory, however many ephemerals go with it, as long as nobody
+// watches them.
+func TestCloseSessionAllocatesLittle(t *testing.T) {
+	s := serveAlone(t)
+	c := s.greetMany(t, 1)[0]
+	for i := range 1000 {
+		s.do(c, wire.OpCreate, create(fmt.Sprintf("/e%d", i), "", wire.Ephemeral))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s.do(c, wire.OpCloseSession, nil)
+	runtime.ReadMemStats(&after)
+	require.True(t, c.Close)
+	require.Less(t, after.Mallocs-before.Mallocs, uint64(200))
 }
 
 // BenchmarkFire is one change of a znode that so many connections watch, without their sockets.

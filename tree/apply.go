@@ -2,6 +2,7 @@ package tree
 
 import (
 	"fmt"
+	"slices"
 
 	"quoll/transport/jute"
 	"quoll/transport/wire"
@@ -212,7 +213,9 @@ func (t *Tree) openSession(d *jute.Decoder, r *Result) {
 // closeSession deletes exactly the paths that the txn lists (ZOOKEEPER-3145). A session may be
 // gone already: its client and its expiry can both have closed it.
 func (t *Tree) closeSession(d *jute.Decoder, r *Result) {
-	for n := d.Count(4); n > 0; n-- {
+	n := d.Count(4)
+	r.Changes = slices.Grow(r.Changes, n)
+	for ; n > 0; n-- {
 		path := d.Buffer()
 		if d.Err() != nil {
 			return

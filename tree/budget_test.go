@@ -141,3 +141,11 @@ func TestCloseSessionTakesFewAllocations(t *testing.T) {
 	few, many := allocs(10), allocs(10_000)
 	require.Less(t, many, few+40, "only slices that double")
 }
+
+// A large txn leaves no memory in the Result that is reused.
+func TestResultLetsGoOfMuch(t *testing.T) {
+	r := tree.Result{Changes: make([]tree.Change, 100_000), Ops: make([]tree.OpResult, 10)}
+	r.Reset()
+	require.Zero(t, cap(r.Changes))
+	require.Equal(t, 10, cap(r.Ops))
+}

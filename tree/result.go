@@ -51,5 +51,18 @@ type Change struct {
 	ParentACL []wire.ACL
 }
 
-// Reset empties r and keeps its memory.
-func (r *Result) Reset() { *r = Result{Ops: r.Ops[:0], Changes: r.Changes[:0]} }
+// keptResults is how much memory a Result keeps, in ops and in changes: one of a hundred thousand must
+// not stay, nor the txn that it points into.
+const keptResults = 1024
+
+// Reset empties r and keeps its memory, unless that is much.
+func (r *Result) Reset() {
+	ops, changes := r.Ops[:0], r.Changes[:0]
+	if cap(ops) > keptResults {
+		ops = nil
+	}
+	if cap(changes) > keptResults {
+		changes = nil
+	}
+	*r = Result{Ops: ops, Changes: changes}
+}

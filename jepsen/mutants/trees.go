@@ -11,9 +11,9 @@ var trees = []Mutant{
 		Faults:  []string{"clients"},
 		Edits: []Edit{{
 			File: "tree/prep.go",
-			Old: `	for _, i := range p.session(id).created {
+			Old: `	for _, i := range s.created {
 		if p.owns(id, i) {
-			paths = append(paths, bytes.Clone(p.nodes[i].path))
+			add(p.nodes[i].path)
 		}
 	}
 `,
