@@ -54,11 +54,10 @@ func keepHeadroom() {
 
 // afterEachCollection calls f after each cycle of the collector, in the goroutine of the finalizers.
 func afterEachCollection(f func()) {
-	type sentinel struct{ self *sentinel } // a pointer, or it would share its memory with others
-	var again func(*sentinel)
-	again = func(s *sentinel) {
+	var again func(*[16]byte)
+	again = func(unreachable *[16]byte) {
 		f()
-		runtime.SetFinalizer(s, again)
+		runtime.SetFinalizer(unreachable, again)
 	}
-	runtime.SetFinalizer(&sentinel{}, again)
+	runtime.SetFinalizer(new([16]byte), again) // what is smaller shares its memory with others
 }

@@ -40,7 +40,6 @@ func TestHeadroomFollowsTheHeap(t *testing.T) {
 		runtime.GC()
 	}
 	runtime.KeepAlive(large)
-	large = nil
 	for percent() < defaultPercent {
 		runtime.GC()
 	}
