@@ -1,6 +1,7 @@
 package quoll
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,22 +21,22 @@ func TestBudget(t *testing.T) {
 		require.True(t, b.wait(time.Second, stopped, nil))
 		b.add(30)
 		require.False(t, b.wait(time.Second, stopped, nil))
-		passed := 0
+		var passed atomic.Int32
 		for range 3 {
 			go func() {
 				if b.wait(time.Hour, nil, stopped) {
-					passed++
+					passed.Add(1)
 				}
 			}()
 			synctest.Wait()
 		}
 		b.add(-79)
 		synctest.Wait()
-		require.Zero(t, passed, "just below the limit")
+		require.Zero(t, passed.Load(), "just below the limit")
 		b.add(-1)
 		b.add(100)
 		synctest.Wait()
-		require.Equal(t, 3, passed, "used up again before they woke")
+		require.EqualValues(t, 3, passed.Load(), "used up again before they woke")
 		close(stopped)
 		require.False(t, b.wait(time.Second, stopped, nil))
 	})

@@ -71,12 +71,12 @@ type flood struct {
 	*rawConn
 	path     string
 	frame    []byte
-	writes   int
-	answered int
+	writes   int64
+	answered atomic.Int64
 	done     chan error
 }
 
-func (e *ensemble) flood(i, n, size, writes int) *flood {
+func (e *ensemble) flood(i, n, size int, writes int64) *flood {
 	f := &flood{rawConn: e.raw(i), path: fmt.Sprintf("/flood-%d", n), writes: writes, done: make(chan error, 2)}
 	f.greet(wire.ConnectRequest{TimeoutMs: 60_000}) // it sends no pings when it is done
 	f.does(1, wire.OpCreate, create(f.path, "", wire.Persistent))
@@ -103,7 +103,7 @@ func (f *flood) hear() error {
 		return err
 	}
 	var b [256]byte
-	for f.answered = 0; f.answered < f.writes; f.answered++ {
+	for ; f.answered.Load() < f.writes; f.answered.Add(1) {
 		if _, err := io.ReadFull(f.nc, b[:wire.LengthSize]); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (f *flood) hear() error {
 		d := jute.NewDecoder(b[:n])
 		var h wire.ReplyHeader
 		if h.Decode(&d); d.Err() != nil || h.Code != wire.OK {
-			return fmt.Errorf("answer %d: %+v, %w", f.answered, h, d.Err())
+			return fmt.Errorf("answer %d: %+v, %w", f.answered.Load(), h, d.Err())
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func (f *flood) hear() error {
 func over(t *testing.T, floods []*flood) bool {
 	t.Helper()
 	for _, f := range floods {
-		if f.answered < f.writes && len(f.done) < 2 {
+		if f.answered.Load() < f.writes && len(f.done) < 2 {
 			select {
 			case err := <-f.done:
 				require.NoError(t, err, f.path)
