@@ -5,6 +5,9 @@ package quoll
 // RequestBytes returns what counts against requestBytes.
 func (s *Server) RequestBytes() int { return s.writable.held() }
 
+// TakesWrites reports whether a client's write would be read now.
+func (s *Server) TakesWrites() bool { return s.writable.isOpen.Load() }
+
 // UnsyncedBytes returns what counts against unsyncedBytes.
 func (s *Server) UnsyncedBytes() int { return s.unsynced.held() }
 
