@@ -45,6 +45,7 @@ var layers = []layer{
 	{"cmd/quoll", ". cmd/internal/idle cmd/internal/measure cmd/internal/null cmd/internal/table jepsen/campaign jepsen/cluster jepsen/driver jepsen/nemesis jepsen/report jepsen/sim jepsen/workload log log/vfs transport/client transport/wire tree zab", false},
 
 	{"cmd/etcdload", "cmd/internal/measure", false},
+	{"cmd/internal/flat", "session transport/jute transport/wire tree zab", false},
 	{"cmd/internal/idle", "transport/jute transport/wire zab", false},
 	{"cmd/internal/measure", "", false},
 	{"cmd/internal/null", "transport/jute transport/wire zab", false},
