@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
 	"quoll/zab"
@@ -134,7 +135,7 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 		t.own(id, len(c.path))
 	}
 	n := t.at(id)
-	t.sum += t.terms(hashBytes(hash, name), n)
+	t.sum += t.terms(slab.Hash(hash, name), n)
 	t.count++
 	t.dataSize += int64(len(c.path) + n.dataBytes())
 	r.Changes = append(r.Changes, Change{
@@ -152,7 +153,7 @@ func (t *Tree) remove(path []byte, r *Result) {
 	parentPath, name := Split(path)
 	hash := pathHash(parentPath)
 	parent, acl := n.parent, n.acl
-	t.sum -= t.terms(hashBytes(hash, name), n) + familyTerm(hash, t.at(parent))
+	t.sum -= t.terms(slab.Hash(hash, name), n) + familyTerm(hash, t.at(parent))
 	t.count--
 	t.dataSize -= int64(len(path) + n.dataBytes())
 	r.Changes = append(r.Changes, Change{
@@ -206,7 +207,7 @@ func (t *Tree) openSession(d *jute.Decoder, r *Result) {
 	i := t.sessions.add(s)
 	t.sum += sessionTerm(&s)
 	r.Opened = s.id
-	r.Session = t.sessions.slots.at(i).public()
+	r.Session = t.sessions.slots.At(i).public()
 	r.Session.Last = r.ID
 }
 
@@ -227,7 +228,7 @@ func (t *Tree) closeSession(d *jute.Decoder, r *Result) {
 	if !ok {
 		return
 	}
-	s := t.sessions.slots.at(i)
+	s := t.sessions.slots.At(i)
 	if s.ephemerals != 0 {
 		r.contradicts(nil, "session has ephemerals that the txn does not list")
 	}
@@ -245,7 +246,7 @@ func (t *Tree) touch(h *Header) {
 	if !ok {
 		return
 	}
-	s := t.sessions.slots.edit(i)
+	s := t.sessions.slots.Edit(i)
 	t.sum -= sessionTerm(s)
 	s.last = h.ID
 	t.sum += sessionTerm(s)

@@ -1,9 +1,7 @@
 package tree
 
 import (
-	"encoding/binary"
-	"math/bits"
-
+	"quoll/slab"
 	"quoll/zab"
 )
 
@@ -29,42 +27,11 @@ const (
 	seedACL     uint64 = 0x9e6c63d0876a9a47
 	seedRoot    uint64 = 0xc2b2ae3d27d4eb4f
 	seedDigest  uint64 = 0xa0761d6478bd642f
-
-	multiplier uint64 = 0x9fb21c651e98df25
 )
-
-// fold mixes v into h by a full 64x64 bit product, both halves of which count.
-func fold(h, v uint64) uint64 {
-	hi, lo := bits.Mul64(h^v, multiplier)
-	return hi ^ lo ^ bits.RotateLeft64(h, 23)
-}
-
-// hashBytes hashes b under a seed. The seed goes into both factors of each product, so that
-// without it nobody can choose bytes that make a product vanish.
-func hashBytes(seed uint64, b []byte) uint64 {
-	h := seed ^ uint64(len(b))*multiplier
-	for ; len(b) > 16; b = b[16:] {
-		h = foldPair(h, seed, binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]))
-	}
-	switch n := len(b); {
-	case n >= 8:
-		h = foldPair(h, seed, binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:]))
-	case n >= 4:
-		h = foldPair(h, seed, uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:])))
-	case n > 0:
-		h = foldPair(h, seed, uint64(b[0])<<16|uint64(b[n/2])<<8|uint64(b[n-1]), uint64(n))
-	}
-	return fold(h, seed)
-}
-
-func foldPair(h, seed, v, w uint64) uint64 {
-	hi, lo := bits.Mul64(v^seed^multiplier, w^h)
-	return hi ^ lo ^ bits.RotateLeft64(h, 31)
-}
 
 // hashName is the place of a name among the children of parent in the index.
 func (t *Tree) hashName(parent NodeID, name []byte) uint32 {
-	return uint32(hashBytes(t.options.HashSeed^uint64(parent)*multiplier, name))
+	return uint32(slab.Hash(t.options.HashSeed^slab.Spread(uint64(parent)), name))
 }
 
 // pathHash folds the names of an absolute path.
@@ -75,7 +42,7 @@ func pathHash(path []byte) uint64 {
 		for end < len(path) && path[end] != '/' {
 			end++
 		}
-		h = hashBytes(h, path[start:end])
+		h = slab.Hash(h, path[start:end])
 		start = end + 1
 	}
 	return h
@@ -84,22 +51,22 @@ func pathHash(path []byte) uint64 {
 // birthTerm, contentTerm and familyTerm take the path hash of n.
 
 func (t *Tree) birthTerm(path uint64, n *node) uint64 {
-	h := fold(path^seedBirth, t.acls.at(n.acl).hash)
-	h = fold(h, uint64(uint32(n.aversion)))
-	h = fold(h, uint64(n.czxid))
-	h = fold(h, uint64(n.ctime))
-	return fold(h, uint64(n.owner))
+	h := slab.Fold(path^seedBirth, t.acls.at(n.acl).hash)
+	h = slab.Fold(h, uint64(uint32(n.aversion)))
+	h = slab.Fold(h, uint64(n.czxid))
+	h = slab.Fold(h, uint64(n.ctime))
+	return slab.Fold(h, uint64(n.owner))
 }
 
 func (t *Tree) contentTerm(path uint64, n *node) uint64 {
-	h := fold(path^seedContent, hashBytes(seedContent, t.data(n)))
-	h = fold(h, uint64(uint32(n.version))<<1|uint64(uint32(n.dataLen)>>31)) // null is not empty
-	h = fold(h, uint64(n.mzxid))
-	return fold(h, uint64(n.mtime))
+	h := slab.Fold(path^seedContent, slab.Hash(seedContent, t.data(n)))
+	h = slab.Fold(h, uint64(uint32(n.version))<<1|uint64(uint32(n.dataLen)>>31)) // null is not empty
+	h = slab.Fold(h, uint64(n.mzxid))
+	return slab.Fold(h, uint64(n.mtime))
 }
 
 func familyTerm(path uint64, n *node) uint64 {
-	return fold(fold(path^seedFamily, uint64(n.pzxid)), uint64(uint32(n.creates)))
+	return slab.Fold(slab.Fold(path^seedFamily, uint64(n.pzxid)), uint64(uint32(n.creates)))
 }
 
 // terms is the whole contribution of a znode.
@@ -108,10 +75,10 @@ func (t *Tree) terms(path uint64, n *node) uint64 {
 }
 
 func sessionTerm(s *session) uint64 {
-	h := fold(seedSession, uint64(s.id))
-	h = fold(h, uint64(uint32(s.timeoutMs)))
-	h = hashBytes(h, s.password[:])
-	return fold(fold(h, s.last.Boot), s.last.N)
+	h := slab.Fold(seedSession, uint64(s.id))
+	h = slab.Fold(h, uint64(uint32(s.timeoutMs)))
+	h = slab.Hash(h, s.password[:])
+	return slab.Fold(slab.Fold(h, s.last.Boot), s.last.N)
 }
 
 // Digest returns 64 bits that are equal for equal trees at equal zxids, on every server, and
@@ -119,5 +86,5 @@ func sessionTerm(s *session) uint64 {
 func (t *Tree) Digest() uint64 { return digest(t.sum, t.applied, t.count) }
 
 func digest(sum uint64, applied zab.Zxid, count int) uint64 {
-	return fold(fold(fold(seedDigest, sum), uint64(applied)), uint64(count))
+	return slab.Fold(slab.Fold(slab.Fold(seedDigest, sum), uint64(applied)), uint64(count))
 }

@@ -1,7 +1,9 @@
 package tree
 
+import "quoll/slab"
+
 // Freed slots and blocks are poisoned in every test of this package.
-func init() { poisonFreed = true }
+func init() { slab.PoisonFreed = true }
 
 // LiveViews is how many views the tree keeps its chunks for.
-func (t *Tree) LiveViews() int { return len(t.gen.live) }
+func (t *Tree) LiveViews() int { return t.gen.Views() }

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
 )
@@ -18,18 +19,18 @@ type aclEntry struct {
 // aclStore holds each distinct list once. Txns and znodes on the wire carry lists by value, so an
 // id means nothing outside of one tree (ZOOKEEPER-4846).
 type aclStore struct {
-	entries table[aclEntry]
+	entries slab.Table[aclEntry]
 	refs    []uint32 // znodes with the list, by id
 	byRaw   map[string]aclID
 	free    []aclID
 	hosts   int // lists that name a host, in use
 }
 
-func newACLStore(gen *generation) aclStore {
-	return aclStore{entries: table[aclEntry]{gen: gen}, refs: make([]uint32, 1), byRaw: map[string]aclID{}}
+func newACLStore(gen *slab.Generation) aclStore {
+	return aclStore{entries: slab.NewTable[aclEntry](gen), refs: make([]uint32, 1), byRaw: map[string]aclID{}}
 }
 
-func (s *aclStore) at(id aclID) *aclEntry { return s.entries.at(uint32(id)) }
+func (s *aclStore) at(id aclID) *aclEntry { return s.entries.At(uint32(id)) }
 
 // intern returns the id of an encoded list, counting one more znode that has it.
 func (s *aclStore) intern(raw []byte) aclID {
@@ -43,7 +44,7 @@ func (s *aclStore) intern(raw []byte) aclID {
 
 func (s *aclStore) add(raw string) aclID {
 	d := jute.NewDecoder([]byte(raw))
-	entry := aclEntry{acls: wire.DecodeACLs(&d), raw: raw, hash: hashBytes(seedACL, []byte(raw))}
+	entry := aclEntry{acls: wire.DecodeACLs(&d), raw: raw, hash: slab.Hash(seedACL, []byte(raw))}
 	if d.Err() != nil || d.Len() != 0 {
 		panic("tree: an access control list that no txn can hold")
 	}
@@ -51,10 +52,10 @@ func (s *aclStore) add(raw string) aclID {
 	if n := len(s.free); n > 0 {
 		id, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		id = aclID(s.entries.extend())
+		id = aclID(s.entries.Extend())
 		s.refs = append(s.refs, 0)
 	}
-	*s.entries.edit(uint32(id)) = entry
+	*s.entries.Edit(uint32(id)) = entry
 	s.byRaw[raw] = id
 	if namesHost(entry.acls) {
 		s.hosts++
@@ -67,7 +68,7 @@ func (s *aclStore) release(id aclID) {
 	if s.refs[id]--; s.refs[id] > 0 {
 		return
 	}
-	entry := s.entries.edit(uint32(id))
+	entry := s.entries.Edit(uint32(id))
 	if namesHost(entry.acls) {
 		s.hosts--
 	}

@@ -3,6 +3,7 @@ package tree
 import (
 	"math"
 
+	"quoll/slab"
 	"quoll/transport/wire"
 	"quoll/zab"
 )
@@ -27,9 +28,9 @@ type node struct {
 	creates             int32 // children ever created: the number of the next sequential one
 	aversion            int32
 	parent, next, prev  NodeID
-	first               NodeID // first child; of an ephemeral: the next of its session
-	children            uint32 // their number; of an ephemeral: the previous of its session
-	block               block  // the name, then the data
+	first               NodeID     // first child; of an ephemeral: the next of its session
+	children            uint32     // their number; of an ephemeral: the previous of its session
+	block               slab.Block // the name, then the data
 	nameLen             uint32
 	dataLen             int32 // -1: the data is null, which is not the same as empty
 	acl                 aclID
@@ -118,12 +119,12 @@ func nextCreates(c int32) int32 {
 }
 
 // name returns the name of a znode; it aliases the arena.
-func (t *Tree) name(n *node) []byte { return t.arena.bytes(n.block, int(n.nameLen)) }
+func (t *Tree) name(n *node) []byte { return t.arena.Bytes(n.block, int(n.nameLen)) }
 
 // data returns the data of a znode, nil when it is null; it aliases the arena.
-func (t *Tree) data(n *node) []byte { return nodeData(t.arena.chunks, n) }
+func (t *Tree) data(n *node) []byte { return nodeData(t.arena.Blocks(), n) }
 
-func nodeData(chunks [][]byte, n *node) []byte {
+func nodeData(blocks slab.Blocks, n *node) []byte {
 	switch {
 	case n.dataLen < 0:
 		return nil
@@ -131,7 +132,7 @@ func nodeData(chunks [][]byte, n *node) []byte {
 		return []byte{}
 	}
 	end := int(n.nameLen) + int(n.dataLen)
-	return blockBytes(chunks, n.block, end)[n.nameLen:end:end]
+	return blocks.Bytes(n.block, end)[n.nameLen:end:end]
 }
 
 // attach links a new znode as the first child of parent, which counts it, or as the next sibling
@@ -141,17 +142,17 @@ func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node) NodeID {
 	id := t.allocNode()
 	n.parent = parent
 	n.nameLen, n.dataLen = uint32(len(name)), int32(len(data))
-	n.block = t.arena.alloc(len(name) + len(data))
-	text := t.arena.edit(n.block, len(name)+len(data))
+	n.block = t.arena.Alloc(len(name) + len(data))
+	text := t.arena.Edit(n.block, len(name)+len(data))
 	copy(text[copy(text, name):], data)
 	if data == nil {
 		n.dataLen = -1
 	}
 	if parent != 0 {
 		t.linkSibling(id, parent, elder, &n)
-		t.index.insert(id, t.hashName(parent, name))
+		t.index.Insert(uint32(id), t.hashName(parent, name))
 	}
-	*t.nodes.edit(uint32(id)) = n
+	*t.nodes.Edit(uint32(id)) = n
 	if k := kindOf(n.owner); k == container || k == expiring {
 		t.reapable.set(id)
 	}
@@ -187,9 +188,9 @@ func (t *Tree) detach(id NodeID) {
 	if n.next != 0 {
 		t.edit(n.next).prev = n.prev
 	}
-	t.index.remove(id, t.hashName(n.parent, t.name(&n)))
+	t.index.Remove(uint32(id), t.hashName(n.parent, t.name(&n)))
 	t.reapable.clear(id)
-	t.arena.free(n.block)
+	t.arena.Free(n.block)
 	t.freeNode(id)
 }
 
@@ -198,13 +199,14 @@ func (t *Tree) allocNode() NodeID {
 		t.free = t.at(id).next
 		return id
 	}
-	return NodeID(t.nodes.extend())
+	return NodeID(t.nodes.Extend())
 }
 
 func (t *Tree) freeNode(id NodeID) {
 	n := t.edit(id)
 	*n = node{next: t.free}
-	if poisonFreed {
+	if slab.PoisonFreed {
+		const poisonedSlot = 0xdbdbdbdb
 		n.block, n.nameLen, n.acl = poisonedSlot, poisonedSlot, poisonedSlot
 		n.parent, n.first, n.prev = poisonedSlot, poisonedSlot, poisonedSlot
 		n.owner, n.czxid = poisonedSlot, poisonedSlot
@@ -216,13 +218,13 @@ func (t *Tree) freeNode(id NodeID) {
 func (t *Tree) replaceData(id NodeID, data []byte) {
 	n := t.edit(id)
 	size := int(n.nameLen) + len(data)
-	if !t.arena.fits(n.block, size) {
+	if !t.arena.Fits(n.block, size) {
 		old, name := n.block, t.name(n)
-		n.block = t.arena.alloc(size)
-		copy(t.arena.edit(n.block, size), name)
-		t.arena.free(old)
+		n.block = t.arena.Alloc(size)
+		copy(t.arena.Edit(n.block, size), name)
+		t.arena.Free(old)
 	}
-	copy(t.arena.edit(n.block, size)[n.nameLen:], data)
+	copy(t.arena.Edit(n.block, size)[n.nameLen:], data)
 	n.dataLen = int32(len(data))
 	if data == nil {
 		n.dataLen = -1

@@ -1,15 +1,13 @@
 package tree
 
 import (
-	"bytes"
-	"maps"
 	"math"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
+	"quoll/slab"
 	"quoll/zab"
 )
 
@@ -17,134 +15,7 @@ import (
 func TestSizes(t *testing.T) {
 	require.Equal(t, uintptr(96), unsafe.Sizeof(node{}))
 	require.Equal(t, uintptr(56), unsafe.Sizeof(session{}))
-	require.Equal(t, uintptr(24576), unsafe.Sizeof([chunkSlots]node{}))
-}
-
-func TestClassesCoverAllSizes(t *testing.T) {
-	last := -1
-	for n := 1; n <= maxSmall; n++ {
-		class := classOf(n)
-		size := classBytes(class)
-		require.GreaterOrEqual(t, size, n)
-		require.True(t, class == 0 || classBytes(class-1) < n, "%d bytes fit a smaller class", n)
-		require.Zero(t, size%(1<<granuleBits))
-		require.LessOrEqual(t, size-n, max(15, n/4))
-		if int(class) != last {
-			require.Equal(t, last+1, int(class))
-			last = int(class)
-		}
-	}
-	require.Equal(t, numClasses-1, last)
-}
-
-// The arena against a map: blocks keep their bytes while others come and go, and a frozen copy of
-// the chunk list keeps all of them whatever happens after.
-func TestArenaKeepsBytes(t *testing.T) {
-	type view struct {
-		stamp  uint32
-		chunks [][]byte
-		want   map[block][]byte
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		gen := generation{now: 1}
-		a := newArena(&gen)
-		live := map[block][]byte{}
-		var order []block
-		var views []view
-		put := func(b block, n int) {
-			want := bytes.Repeat([]byte{byte(len(order)), byte(n)}, n/2+1)[:n]
-			copy(a.edit(b, n), want)
-			live[b] = want
-		}
-		pick := func() int { return rapid.IntRange(0, len(order)-1).Draw(t, "block") }
-		for range rapid.IntRange(1, 200).Draw(t, "steps") {
-			n := rapid.OneOf(rapid.IntRange(1, 300), rapid.IntRange(2000, 40_000)).Draw(t, "size")
-			switch do := rapid.IntRange(0, 9).Draw(t, "do"); {
-			case do < 5 || len(order) == 0:
-				b := a.alloc(n)
-				require.NotContains(t, live, b)
-				order = append(order, b)
-				put(b, n)
-			case do < 7:
-				i := pick()
-				a.free(order[i])
-				delete(live, order[i])
-				order[i] = order[len(order)-1]
-				order = order[:len(order)-1]
-			case do < 8:
-				b := order[pick()]
-				put(b, len(live[b]))
-			case do < 9:
-				v := view{stamp: gen.freeze(), chunks: append([][]byte(nil), a.chunks...), want: map[block][]byte{}}
-				maps.Copy(v.want, live)
-				views = append(views, v)
-			case len(views) > 0:
-				gen.release(views[0].stamp)
-				views = views[1:]
-			}
-		}
-		for b, want := range live {
-			require.True(t, bytes.Equal(want, a.bytes(b, len(want))))
-		}
-		for _, v := range views {
-			for b, want := range v.want {
-				require.True(t, bytes.Equal(want, blockBytes(v.chunks, b, len(want))))
-			}
-		}
-	})
-}
-
-// Memory that was of one size class serves another: chunks whose blocks are all free go back.
-func TestArenaGivesChunksBack(t *testing.T) {
-	gen := generation{now: 1}
-	a := newArena(&gen)
-	var blocks []block
-	for range 10_000 {
-		blocks = append(blocks, a.alloc(100))
-	}
-	chunks := len(a.chunks)
-	for _, b := range blocks {
-		a.free(b)
-	}
-	require.GreaterOrEqual(t, len(a.vacant), chunks-2)
-	for range 5000 {
-		a.alloc(200)
-	}
-	require.LessOrEqual(t, len(a.chunks), chunks+1)
-	a.alloc(300)
-	b := a.alloc(300)
-	a.free(b)
-	require.Panics(t, func() { a.free(b) }, "freed twice")
-}
-
-func TestIndexAgainstMap(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		x := newIndex()
-		hashes := map[NodeID]uint32{}
-		// Few bits make long chains; the index must not care.
-		mask := rapid.SampledFrom([]uint32{math.MaxUint32, 0xf, 0xf0000000}).Draw(t, "mask")
-		n := rapid.IntRange(1, 3000).Draw(t, "znodes")
-		for i := range n {
-			id := NodeID(i + 1)
-			hashes[id] = uint32(hashBytes(uint64(n), []byte{byte(i), byte(i >> 8)})) & mask
-			x.insert(id, hashes[id])
-			if i%3 == 2 {
-				x.remove(id-1, hashes[id-1])
-				delete(hashes, id-1)
-			}
-		}
-		found := 0
-		for b := range x.buckets {
-			for l := *x.head(b); l.id != 0; l = *x.link(l.id) {
-				require.Equal(t, hashes[l.id], l.hash)
-				require.Equal(t, b, x.bucket(l.hash))
-				found++
-			}
-		}
-		require.Equal(t, len(hashes), found)
-		require.Equal(t, len(hashes), int(x.count))
-		require.LessOrEqual(t, 2*len(hashes), 3*int(x.buckets))
-	})
+	require.Equal(t, uintptr(24576), unsafe.Sizeof([slab.ChunkSlots]node{}))
 }
 
 func TestVersionsAndCounters(t *testing.T) {

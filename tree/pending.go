@@ -3,6 +3,7 @@ package tree
 import (
 	"slices"
 
+	"quoll/slab"
 	"quoll/transport/wire"
 	"quoll/zab"
 )
@@ -167,7 +168,7 @@ func (s nodeState) reapable(nowMs, neverUsedMs int64) bool {
 	}
 }
 
-func (p *Pending) hash(path []byte) uint64 { return hashBytes(p.tree.options.HashSeed, path) }
+func (p *Pending) hash(path []byte) uint64 { return slab.Hash(p.tree.options.HashSeed, path) }
 
 func (p *Pending) find(path []byte, hash uint64) uint32 {
 	i := p.byPath[hash]
@@ -238,7 +239,7 @@ func (p *Pending) session(id zab.SessionID) pendingSession {
 	if !ok {
 		return pendingSession{}
 	}
-	return pendingSession{exists: true, bytes: int(p.tree.sessions.slots.at(i).bytes)}
+	return pendingSession{exists: true, bytes: int(p.tree.sessions.slots.At(i).bytes)}
 }
 
 // Alive reports whether a session may write: it exists and its close is not on the way (R26).

@@ -180,7 +180,7 @@ func (p *Pending) create(q *request, c *change) wire.Code {
 // addNode puts a created znode into the overlay, unless the server could not hold it or could not
 // close its session any more (R30).
 func (p *Pending) addNode(parentPath []byte, parent nodeState, c *change, acls []wire.ACL) wire.Code {
-	if !p.tree.arena.room() {
+	if !p.tree.arena.Room() {
 		return wire.SystemError
 	}
 	owned := kindOf(c.owner) == ephemeral
@@ -279,7 +279,7 @@ func (p *Pending) setData(q *request, c *change) wire.Code {
 	if !versionMatches(q.Version, n.version) {
 		return wire.BadVersion
 	}
-	if !p.tree.arena.room() {
+	if !p.tree.arena.Room() {
 		return wire.SystemError
 	}
 	c.count = nextVersion(n.version)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quoll/slab"
 	"quoll/transport/wire"
 )
 
@@ -22,7 +23,7 @@ func TestRestoreRefusesImpossibleTrees(t *testing.T) {
 		},
 		"impossible name": func(tr *Tree) {
 			id := tr.attach(rootID, 0, []byte("a/b"), nil, node{acl: acl(tr)})
-			tr.sum += tr.terms(hashBytes(seedRoot, []byte("a/b")), tr.at(id))
+			tr.sum += tr.terms(slab.Hash(seedRoot, []byte("a/b")), tr.at(id))
 			tr.count++
 		},
 		"no session": func(tr *Tree) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"quoll/slab"
 	"quoll/zab"
 )
 
@@ -37,31 +38,31 @@ type session struct {
 func pathBytes(n int) int { return 4 + n }
 
 type sessionTable struct {
-	slots table[session]
+	slots slab.Table[session]
 	byID  map[zab.SessionID]sessionID
 	free  sessionID
 }
 
-func newSessionTable(gen *generation) sessionTable {
-	return sessionTable{slots: table[session]{gen: gen}, byID: map[zab.SessionID]sessionID{}}
+func newSessionTable(gen *slab.Generation) sessionTable {
+	return sessionTable{slots: slab.NewTable[session](gen), byID: map[zab.SessionID]sessionID{}}
 }
 
 // add registers a session whose id is new.
 func (s *sessionTable) add(rec session) sessionID {
 	i := s.free
 	if i != 0 {
-		s.free = sessionID(s.slots.at(i).first)
+		s.free = sessionID(s.slots.At(i).first)
 	} else {
-		i = s.slots.extend()
+		i = s.slots.Extend()
 	}
-	*s.slots.edit(i) = rec
+	*s.slots.Edit(i) = rec
 	s.byID[rec.id] = i
 	return i
 }
 
 // remove forgets a session, which has no ephemerals any more.
 func (s *sessionTable) remove(i sessionID) {
-	rec := s.slots.edit(i)
+	rec := s.slots.Edit(i)
 	delete(s.byID, rec.id)
 	*rec = session{first: NodeID(s.free)}
 	s.free = i
@@ -70,7 +71,7 @@ func (s *sessionTable) remove(i sessionID) {
 // own puts an ephemeral on its session's list.
 func (t *Tree) own(id NodeID, pathLen int) {
 	n := t.edit(id)
-	s := t.sessions.slots.edit(t.sessions.byID[n.owner])
+	s := t.sessions.slots.Edit(t.sessions.byID[n.owner])
 	n.first, n.children = s.first, 0
 	if s.first != 0 {
 		t.edit(s.first).children = uint32(id)
@@ -84,7 +85,7 @@ func (t *Tree) own(id NodeID, pathLen int) {
 // disown takes an ephemeral off its session's list.
 func (t *Tree) disown(id NodeID, pathLen int) {
 	n := t.at(id)
-	s := t.sessions.slots.edit(t.sessions.byID[n.owner])
+	s := t.sessions.slots.Edit(t.sessions.byID[n.owner])
 	next, prev := n.first, NodeID(n.children)
 	if prev != 0 {
 		t.edit(prev).first = next
@@ -105,7 +106,7 @@ func (t *Tree) Session(id zab.SessionID) (Session, bool) {
 	if !ok {
 		return Session{}, false
 	}
-	return t.sessions.slots.at(i).public(), true
+	return t.sessions.slots.At(i).public(), true
 }
 
 func (s *session) public() Session {
@@ -122,16 +123,16 @@ func (t *Tree) SessionCount() int { return len(t.sessions.byID) }
 // the pointer. It allocates; it is for a new leader and for reports.
 func (t *Tree) EachSession(f func(*Session) bool) {
 	ids := make([]sessionID, 0, len(t.sessions.byID))
-	for i := sessionID(1); i < t.sessions.slots.slots; i++ {
-		if t.sessions.slots.at(i).id != 0 {
+	for i := sessionID(1); i < t.sessions.slots.Len(); i++ {
+		if t.sessions.slots.At(i).id != 0 {
 			ids = append(ids, i)
 		}
 	}
 	slices.SortFunc(ids, func(a, b sessionID) int {
-		return cmp.Compare(t.sessions.slots.at(a).id, t.sessions.slots.at(b).id)
+		return cmp.Compare(t.sessions.slots.At(a).id, t.sessions.slots.At(b).id)
 	})
 	for _, i := range ids {
-		if s := t.sessions.slots.at(i).public(); !f(&s) {
+		if s := t.sessions.slots.At(i).public(); !f(&s) {
 			return
 		}
 	}
@@ -145,7 +146,7 @@ func (t *Tree) EachEphemeral(id zab.SessionID, f func(path []byte) bool) {
 		return
 	}
 	var path []byte
-	for n := t.sessions.slots.at(i).first; n != 0; n = t.at(n).first {
+	for n := t.sessions.slots.At(i).first; n != 0; n = t.at(n).first {
 		if path = t.AppendPath(n, path[:0]); !f(path) {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
 	"quoll/zab"
@@ -188,7 +189,7 @@ func (x *restorer) node(name []byte) {
 		parent := &x.family[len(x.family)-1]
 		a.id = t.attach(parent.id, parent.youngest, name, data, n)
 		parent.youngest = a.id
-		a.path, a.pathLen = hashBytes(parent.path, name), parent.pathLen+1+len(name)
+		a.path, a.pathLen = slab.Hash(parent.path, name), parent.pathLen+1+len(name)
 	}
 	if owned {
 		t.own(a.id, a.pathLen)

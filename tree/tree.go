@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 
+	"quoll/slab"
 	"quoll/transport/wire"
 	"quoll/zab"
 )
@@ -14,11 +15,11 @@ type Tree struct {
 	options Options
 	rules   *Rules
 
-	gen      generation
-	nodes    table[node]
+	gen      slab.Generation
+	nodes    slab.Table[node]
 	free     NodeID // list of free slots
-	arena    arena
-	index    index
+	arena    slab.Arena
+	index    slab.Index
 	acls     aclStore
 	sessions sessionTable
 	reapable slotSet // containers and znodes with a time to live
@@ -45,12 +46,12 @@ func New(o Options) *Tree {
 }
 
 func empty(o Options) *Tree {
-	t := &Tree{options: o, rules: NewRules(o), gen: generation{now: 1}}
-	t.nodes = table[node]{gen: &t.gen}
-	t.arena = newArena(&t.gen)
+	t := &Tree{options: o, rules: NewRules(o), gen: slab.NewGeneration()}
+	t.nodes = slab.NewTable[node](&t.gen)
+	t.arena = slab.NewArena(&t.gen)
 	t.acls = newACLStore(&t.gen)
 	t.sessions = newSessionTable(&t.gen)
-	t.index = newIndex()
+	t.index = slab.NewIndex()
 	return t
 }
 
@@ -63,9 +64,9 @@ func (t *Tree) plant(parent NodeID, path string, acl []byte, aversion int32) {
 	t.sum += t.terms(pathHash([]byte(path)), t.at(id))
 }
 
-func (t *Tree) at(id NodeID) *node { return t.nodes.at(uint32(id)) }
+func (t *Tree) at(id NodeID) *node { return t.nodes.At(uint32(id)) }
 
-func (t *Tree) edit(id NodeID) *node { return t.nodes.edit(uint32(id)) }
+func (t *Tree) edit(id NodeID) *node { return t.nodes.Edit(uint32(id)) }
 
 // Applied returns the zxid of the last txn in the tree.
 func (t *Tree) Applied() zab.Zxid { return t.applied }
@@ -115,16 +116,16 @@ func (t *Tree) Lookup(path []byte) (NodeID, bool) {
 // child returns the child of parent with a name, or 0.
 func (t *Tree) child(parent NodeID, name []byte) NodeID {
 	hash := t.hashName(parent, name)
-	l := *t.index.head(t.index.bucket(hash))
-	for l.id != 0 {
-		if l.hash == hash {
-			if n := t.at(l.id); n.parent == parent && bytes.Equal(t.name(n), name) {
+	l := t.index.First(hash)
+	for l.ID != 0 {
+		if l.Hash == hash {
+			if n := t.at(NodeID(l.ID)); n.parent == parent && bytes.Equal(t.name(n), name) {
 				break
 			}
 		}
-		l = *t.index.link(l.id)
+		l = t.index.Next(l.ID)
 	}
-	return l.id
+	return NodeID(l.ID)
 }
 
 // Stat returns what clients see of a znode.

@@ -1,6 +1,10 @@
 package tree
 
-import "fmt"
+import (
+	"fmt"
+
+	"quoll/slab"
+)
 
 // Verify recomputes from the znodes and the sessions all that Apply keeps up to date: the digest,
 // the counts, every link and list, the index, what of the memory is in use. It is for tests, the
@@ -58,7 +62,7 @@ func (v *verifier) walk() error {
 				return fmt.Errorf("znode %q: child %d hangs on %d behind %d", t.AppendPath(f.id, nil), id, child.parent, child.prev)
 			}
 			name := t.name(child)
-			stack = append(stack, frame{id: id, path: hashBytes(f.path, name), pathLen: f.pathLen + 1 + len(name)})
+			stack = append(stack, frame{id: id, path: slab.Hash(f.path, name), pathLen: f.pathLen + 1 + len(name)})
 			children++
 			prev = id
 		}
@@ -102,8 +106,8 @@ func (v *verifier) visit(f frame, n *node) error {
 func (v *verifier) checkSessions() error {
 	t := v.tree
 	live := 0
-	for i := sessionID(1); i < t.sessions.slots.slots; i++ {
-		s := t.sessions.slots.at(i)
+	for i := sessionID(1); i < t.sessions.slots.Len(); i++ {
+		s := t.sessions.slots.At(i)
 		if s.id == 0 {
 			continue
 		}
@@ -133,15 +137,12 @@ func (v *verifier) checkSessions() error {
 
 func (v *verifier) checkTotals() error {
 	t := v.tree
-	ephemerals, free, used, special, lists := 0, 0, 0, 0, 0
+	ephemerals, free, special, lists := 0, 0, 0, 0
 	for _, c := range v.owned {
 		ephemerals += int(c.ephemerals)
 	}
 	for id := t.free; id != 0; id = t.at(id).next {
 		free++
-	}
-	for i := range t.arena.meta {
-		used += int(t.arena.meta[i].used)
 	}
 	for _, word := range t.reapable.words {
 		for ; word != 0; word &= word - 1 {
@@ -164,9 +165,9 @@ func (v *verifier) checkTotals() error {
 		{"znodes", uint64(v.count), uint64(t.count)},
 		{"bytes", uint64(v.dataSize), uint64(t.dataSize)},
 		{"ephemerals", uint64(ephemerals), uint64(t.ephemerals)},
-		{"slots", uint64(v.count + free), uint64(t.nodes.slots - 1)},
-		{"indexed znodes", uint64(v.count - 1), uint64(t.index.count)},
-		{"blocks", uint64(v.blocks), uint64(used)},
+		{"slots", uint64(v.count + free), uint64(t.nodes.Len() - 1)},
+		{"indexed znodes", uint64(v.count - 1), uint64(t.index.Len())},
+		{"blocks", uint64(v.blocks), uint64(t.arena.Used())},
 		{"containers and znodes with a time to live", uint64(v.special), uint64(special)},
 		{"access control lists", uint64(lists), uint64(len(t.acls.byRaw))},
 	} {

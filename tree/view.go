@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 
+	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/zab"
 )
@@ -16,10 +16,10 @@ type View struct {
 	tree  *Tree
 	stamp uint32
 
-	nodes    table[node]
-	blocks   [][]byte
-	acls     table[aclEntry]
-	sessions table[session]
+	nodes    slab.Table[node]
+	blocks   slab.Blocks
+	acls     slab.Table[aclEntry]
+	sessions slab.Table[session]
 
 	zxid         zab.Zxid
 	count        int
@@ -32,12 +32,12 @@ type View struct {
 func (t *Tree) Freeze() *View {
 	return &View{
 		tree:  t,
-		stamp: t.gen.freeze(),
+		stamp: t.gen.Freeze(),
 
-		nodes:    t.nodes.share(),
-		blocks:   slices.Clone(t.arena.chunks),
-		acls:     t.acls.entries.share(),
-		sessions: t.sessions.slots.share(),
+		nodes:    t.nodes.Share(),
+		blocks:   t.arena.Share(),
+		acls:     t.acls.entries.Share(),
+		sessions: t.sessions.slots.Share(),
 
 		zxid:         t.applied,
 		count:        t.count,
@@ -46,17 +46,12 @@ func (t *Tree) Freeze() *View {
 	}
 }
 
-// share returns a table for reading, with the chunks as they are.
-func (t *table[T]) share() table[T] {
-	return table[T]{chunks: slices.Clone(t.chunks), slots: t.slots}
-}
-
 // Zxid returns the zxid of the last txn in the View.
 func (v *View) Zxid() zab.Zxid { return v.zxid }
 
 // Release ends the View. The owner of the tree calls it, once, when nobody reads the View any more.
 func (v *View) Release() {
-	v.tree.gen.release(v.stamp)
+	v.tree.gen.Release(v.stamp)
 	*v = View{}
 }
 
@@ -92,13 +87,13 @@ func (v *View) Write(w io.Writer) error {
 	s.buf = jute.AppendLong(s.buf, int64(len(lists)))
 	s.buf = jute.AppendLong(s.buf, int64(v.count))
 	for _, id := range lists {
-		raw := v.acls.at(id).raw
+		raw := v.acls.At(id).raw
 		s.buf = binary.AppendUvarint(s.buf, uint64(len(raw)))
 		s.buf = append(s.buf, raw...)
 		s.flush(snapshotBuffer / 2)
 	}
-	for i := uint32(1); i < v.sessions.slots; i++ {
-		if rec := v.sessions.at(i); rec.id != 0 {
+	for i := uint32(1); i < v.sessions.Len(); i++ {
+		if rec := v.sessions.At(i); rec.id != 0 {
 			s.session(rec)
 		}
 	}
@@ -113,9 +108,9 @@ func (v *View) Write(w io.Writer) error {
 
 // usedACLs returns the ids of the lists in use and, by id, their numbers in the snapshot.
 func (v *View) usedACLs() (used, numbers []uint32) {
-	numbers = make([]uint32, v.acls.slots)
-	for id := uint32(1); id < v.acls.slots; id++ {
-		if v.acls.at(id).raw != "" {
+	numbers = make([]uint32, v.acls.Len())
+	for id := uint32(1); id < v.acls.Len(); id++ {
+		if v.acls.At(id).raw != "" {
 			numbers[id] = uint32(len(used))
 			used = append(used, id)
 		}
@@ -125,20 +120,20 @@ func (v *View) usedACLs() (used, numbers []uint32) {
 
 // writeNodes walks the View in preorder by the links of the znodes, without a stack.
 func (v *View) writeNodes(s *snapshotWriter, acls []uint32) {
-	s.node(v, v.nodes.at(uint32(rootID)), acls)
+	s.node(v, v.nodes.At(uint32(rootID)), acls)
 	up := uint64(0)
-	for id := v.nodes.at(uint32(rootID)).firstChild(); id != 0 && s.err == nil; {
-		n := v.nodes.at(uint32(id))
+	for id := v.nodes.At(uint32(rootID)).firstChild(); id != 0 && s.err == nil; {
+		n := v.nodes.At(uint32(id))
 		s.buf = binary.AppendUvarint(s.buf, up)
 		s.buf = binary.AppendUvarint(s.buf, uint64(n.nameLen))
-		s.bytes(blockBytes(v.blocks, n.block, int(n.nameLen)))
+		s.bytes(v.blocks.Bytes(n.block, int(n.nameLen)))
 		s.node(v, n, acls)
 		up = 0
 		if id = n.firstChild(); id != 0 {
 			continue
 		}
 		for up = 1; n.next == 0 && n.parent != 0; up++ {
-			n = v.nodes.at(uint32(n.parent))
+			n = v.nodes.At(uint32(n.parent))
 		}
 		id = n.next
 	}

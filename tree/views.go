@@ -35,9 +35,9 @@ func (v *Views) Drop(view *View) {
 // EachChild calls f with the names of a znode's children, as Tree.EachChild does. Any goroutine may call
 // it while the tree changes. A name aliases the View.
 func (v *View) EachChild(n NodeID, f func(name []byte)) {
-	for id := v.nodes.at(uint32(n)).firstChild(); id != 0; {
-		child := v.nodes.at(uint32(id))
-		f(blockBytes(v.blocks, child.block, int(child.nameLen)))
+	for id := v.nodes.At(uint32(n)).firstChild(); id != 0; {
+		child := v.nodes.At(uint32(id))
+		f(v.blocks.Bytes(child.block, int(child.nameLen)))
 		id = child.next
 	}
 }

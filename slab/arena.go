@@ -1,45 +1,47 @@
-package tree
+package slab
 
-import "math/bits"
-
-const (
-	granuleBits  = 4
-	arenaBytes   = 32 << 10 // a chunk: what a write may have to copy while a View lives
-	blockBits    = 11       // granules of a chunk
-	maxSmall     = 8 << 10  // larger blocks have a chunk of their own
-	numClasses   = 8 + 4*6  // 16..128 by 16, then four steps to each doubling up to maxSmall
-	largeClass   = numClasses
-	maxChunks    = 1 << (32 - blockBits)
-	spareChunks  = maxChunks / 16 // room for what is proposed but not applied; see room
-	poisonByte   = 0xdb
-	poisonedSlot = 0xdbdbdbdb
+import (
+	"math/bits"
+	"slices"
 )
 
-// poisonFreed makes freed slots and blocks unreadable, so that a use after free cannot pass
-// unseen. Tests set it.
-var poisonFreed = false
+const (
+	granuleBits = 4
+	arenaBytes  = 32 << 10 // a chunk: what a write may have to copy while a view lives
+	blockBits   = 11       // granules of a chunk
+	maxSmall    = 8 << 10  // larger blocks have a chunk of their own
+	numClasses  = 8 + 4*6  // 16..128 by 16, then four steps to each doubling up to maxSmall
+	largeClass  = numClasses
+	maxChunks   = 1 << (32 - blockBits)
+	spareChunks = maxChunks / 16 // room for what is proposed but not applied; see Room
+	poisonByte  = 0xdb
+)
 
-// block names bytes in an arena: the chunk above, the offset in granules of 16 bytes below. 0 is
+// PoisonFreed makes freed blocks unreadable, so that a use after free cannot pass unseen. Tests
+// set it; whoever keeps slots in a Table should do the same to those.
+var PoisonFreed = false
+
+// Block names bytes in an Arena: the chunk above, the offset in granules of 16 bytes below. 0 is
 // no block; chunk 0 is never used.
 //
 //	31              11 10          0
 //	+-----------------+------------+
 //	|      chunk      |  granule   |
 //	+-----------------+------------+
-type block uint32
+type Block uint32
 
-// arena keeps names and data in chunks without pointers. A chunk serves one size class; which of
-// its slots are taken is in a bitmap beside it, so that freeing writes to no chunk that a View
+// Arena keeps strings of bytes in chunks without pointers. A chunk serves one size class; which of
+// its slots are taken is in a bitmap beside it, so that freeing writes to no chunk that a view
 // shares. A chunk whose slots are all free goes back.
-type arena struct {
-	gen    *generation
-	chunks [][]byte
+type Arena struct {
+	gen    *Generation
+	chunks Blocks
 	meta   []chunkMeta
 	open   [numClasses]uint32 // list of the chunks with a free slot
 	vacant []uint32           // places in chunks without a chunk
 }
 
-// chunkMeta is what the owner of an arena knows of a chunk; a View needs none of it.
+// chunkMeta is what the owner of an Arena knows of a chunk; a view needs none of it.
 type chunkMeta struct {
 	taken      []uint64 // a bit for each slot; those past the last slot are set
 	stamp      uint32
@@ -67,18 +69,37 @@ func classBytes(class uint8) int {
 	return (128 << step) + ((int(class)-8)%4+1)<<(step+5)
 }
 
-func newArena(gen *generation) arena {
-	return arena{gen: gen, chunks: make([][]byte, 1), meta: make([]chunkMeta, 1)}
+// Blocks is an Arena for reading: its chunks.
+type Blocks [][]byte
+
+// NewArena returns an empty Arena, whose chunks gen shares.
+func NewArena(gen *Generation) Arena {
+	return Arena{gen: gen, chunks: make(Blocks, 1), meta: make([]chunkMeta, 1)}
 }
 
-// room reports whether the arena is far enough from the end of its address space (64 GiB of
+// Room reports whether the arena is far enough from the end of its address space (64 GiB of
 // small blocks, two million large ones) for everything that may be outstanding.
-func (a *arena) room() bool { return len(a.chunks)-len(a.vacant) < maxChunks-spareChunks }
+func (a *Arena) Room() bool { return len(a.chunks)-len(a.vacant) < maxChunks-spareChunks }
 
-// bytes returns the first n bytes of a block, for reading.
-func (a *arena) bytes(b block, n int) []byte { return blockBytes(a.chunks, b, n) }
+// Blocks returns the Arena for reading. It is good until the next Edit, Alloc or Free.
+func (a *Arena) Blocks() Blocks { return a.chunks }
 
-func blockBytes(chunks [][]byte, b block, n int) []byte {
+// Share returns the Arena for reading, as it is when a view is frozen.
+func (a *Arena) Share() Blocks { return slices.Clone(a.chunks) }
+
+// Used returns the number of blocks that are taken.
+func (a *Arena) Used() (blocks int) {
+	for i := range a.meta {
+		blocks += int(a.meta[i].used)
+	}
+	return blocks
+}
+
+// Bytes returns the first n bytes of a block, for reading.
+func (a *Arena) Bytes(b Block, n int) []byte { return a.chunks.Bytes(b, n) }
+
+// Bytes returns the first n bytes of a block, for reading.
+func (chunks Blocks) Bytes(b Block, n int) []byte {
 	if n == 0 {
 		return nil
 	}
@@ -86,8 +107,8 @@ func blockBytes(chunks [][]byte, b block, n int) []byte {
 	return chunks[b>>blockBits][i : i+n : i+n]
 }
 
-// edit returns the first n bytes of a block, for writing.
-func (a *arena) edit(b block, n int) []byte {
+// Edit returns the first n bytes of a block, for writing.
+func (a *Arena) Edit(b Block, n int) []byte {
 	if n == 0 {
 		return nil
 	}
@@ -98,11 +119,11 @@ func (a *arena) edit(b block, n int) []byte {
 		a.chunks[c] = private
 		m.stamp = a.gen.now
 	}
-	return blockBytes(a.chunks, b, n)
+	return a.chunks.Bytes(b, n)
 }
 
-// fits reports whether n bytes would get a block of the size that b has.
-func (a *arena) fits(b block, n int) bool {
+// Fits reports whether n bytes would get a block of the size that b has.
+func (a *Arena) Fits(b Block, n int) bool {
 	if b == 0 || n == 0 {
 		return b == 0 && n == 0
 	}
@@ -113,15 +134,15 @@ func (a *arena) fits(b block, n int) bool {
 	return n <= maxSmall && classOf(n) == m.class
 }
 
-// alloc returns a block of at least n bytes, whose content is arbitrary.
-func (a *arena) alloc(n int) block {
+// Alloc returns a block of at least n bytes, whose content is arbitrary.
+func (a *Arena) Alloc(n int) Block {
 	switch {
 	case n == 0:
 		return 0
 	case n > maxSmall:
 		c := a.addChunk(n, largeClass)
 		a.meta[c].used = 1
-		return block(c << blockBits)
+		return Block(c << blockBits)
 	}
 	class := classOf(n)
 	c := a.open[class]
@@ -142,11 +163,11 @@ func (a *arena) alloc(n int) block {
 		a.dropOpen(c)
 	}
 	slot := int(m.hint)*64 + bit
-	return block(c<<blockBits) | block(slot*size>>granuleBits)
+	return Block(c<<blockBits) | Block(slot*size>>granuleBits)
 }
 
-// free gives a block back. Its bytes stay where a View can see them.
-func (a *arena) free(b block) {
+// Free gives a block back. Its bytes stay where a view can see them.
+func (a *Arena) Free(b Block) {
 	if b == 0 {
 		return
 	}
@@ -157,14 +178,14 @@ func (a *arena) free(b block) {
 		return
 	}
 	size := classBytes(m.class)
-	if poisonFreed {
-		for i, w := 0, a.edit(b, size); i < size; i++ {
+	if PoisonFreed {
+		for i, w := 0, a.Edit(b, size); i < size; i++ {
 			w[i] = poisonByte
 		}
 	}
 	slot := int(b&(1<<blockBits-1)) << granuleBits / size
 	if m.taken[slot/64]&(1<<(slot%64)) == 0 {
-		panic("tree: a block was freed twice")
+		panic("slab: a block was freed twice")
 	}
 	if int(m.used) == arenaBytes/size {
 		a.pushOpen(c)
@@ -188,7 +209,7 @@ func freshBitmap(slots int) []uint64 {
 	return taken
 }
 
-func (a *arena) addChunk(n int, class uint8) uint32 {
+func (a *Arena) addChunk(n int, class uint8) uint32 {
 	chunk := make([]byte, n)
 	meta := chunkMeta{stamp: a.gen.now, class: class}
 	if v := len(a.vacant); v > 0 {
@@ -198,19 +219,19 @@ func (a *arena) addChunk(n int, class uint8) uint32 {
 		return c
 	}
 	if len(a.chunks) == maxChunks {
-		panic("tree: the arena is full; prepare must refuse before (room)")
+		panic("slab: the arena is full; its owner must refuse before (Room)")
 	}
 	a.chunks = append(a.chunks, chunk)
 	a.meta = append(a.meta, meta)
 	return uint32(len(a.chunks) - 1)
 }
 
-func (a *arena) removeChunk(c uint32) {
+func (a *Arena) removeChunk(c uint32) {
 	a.chunks[c], a.meta[c] = nil, chunkMeta{}
 	a.vacant = append(a.vacant, c)
 }
 
-func (a *arena) pushOpen(c uint32) {
+func (a *Arena) pushOpen(c uint32) {
 	m := &a.meta[c]
 	head := a.open[m.class]
 	m.prev, m.next = 0, head
@@ -220,7 +241,7 @@ func (a *arena) pushOpen(c uint32) {
 	a.open[m.class] = c
 }
 
-func (a *arena) dropOpen(c uint32) {
+func (a *Arena) dropOpen(c uint32) {
 	m := &a.meta[c]
 	if m.prev != 0 {
 		a.meta[m.prev].next = m.next
