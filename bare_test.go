@@ -76,7 +76,7 @@ func (s *bareServer) start(cfg quoll.PeerConfig) {
 	s.conns = map[session.ConnID]*quoll.Conn{}
 	s.act.Reset()
 	s.views = new(tree.Views)
-	s.peer = quoll.NewPeer(cfg, st, tree.New(cfg.Tree), session.NewWatches(), s.views)
+	s.peer = quoll.NewPeer(cfg, st, tree.New(cfg.Tree), session.NewWatches(cfg.Tree.HashSeed), s.views)
 	s.peer.Start(&s.act)
 	s.turn()
 }

@@ -151,7 +151,7 @@ func (s *Server) open() error {
 			return err
 		}
 	}
-	s.watches = &lockedWatches{table: session.NewWatches()}
+	s.watches = &lockedWatches{table: session.NewWatches(s.boot)}
 	s.peer = NewPeer(s.cfg.peerConfig(s.ensemble, s.boot), recovery.State, t, s.watches, &s.views)
 	s.report(recovery)
 	s.disk = newDisk(s.log, s)

@@ -1,20 +1,16 @@
 package session
 
 import (
+	"cmp"
 	"iter"
-	"maps"
 	"slices"
 
+	"quoll/slab"
 	"quoll/transport/wire"
-	"quoll/zab"
 )
 
-// ConnID numbers a client connection of this server, never reused in the life of the process. It
-// is below MaxConnID.
+// ConnID numbers a client connection of this server, never reused in the life of the process.
 type ConnID uint64
-
-// MaxConnID bounds ConnID: the four bits above it hold a watcher's modes.
-const MaxConnID ConnID = 1 << 60
 
 // EventType is the kind of a change, with the values that go to clients.
 type EventType = wire.EventType
@@ -91,64 +87,52 @@ func triggered(e EventType) Mode {
 	}
 }
 
-// watcher is a connection and its modes on one path. Their order is the order of connections.
-//
-//	63                      4 3     0
-//	+------------------------+-------+
-//	|         ConnID         | modes |
-//	+------------------------+-------+
-type watcher uint64
+// watchedPath is a path that somebody watches. Its slot may serve another path once nobody does.
+type watchedPath struct {
+	text   slab.Block
+	size   uint32 // bytes of text
+	first  uint32 // of its watches, newest first; 0: the slot is free
+	inData uint32 // watches that stand in the data table; of a free slot: the next free one
+}
+
+// watchingConn is a connection that watches something.
+type watchingConn struct {
+	id     ConnID
+	first  uint32 // of its watches, newest first; 0: the slot is free
+	inData uint32 // watches that stand in the data table; of a free slot: the next free one
+}
+
+// watch is what one connection waits for on one path. It hangs on two lists, that of its path and
+// that of its connection, so that it goes from both without a search, however long they are.
+type watch struct {
+	path                   uint32
+	connModes              uint32 // the connection's slot, and the modes in the lowest bits
+	nextOfPath, prevOfPath uint32 // of a free slot: the next free one
+	nextOfConn, prevOfConn uint32
+}
 
 const modeBits = 4
 
-func makeWatcher(c ConnID, m Mode) watcher { return watcher(c)<<modeBits | watcher(m) }
+func (x *watch) conn() uint32 { return x.connModes >> modeBits }
 
-func (w watcher) conn() ConnID { return ConnID(w >> modeBits) }
-
-func (w watcher) modes() Mode { return Mode(w) & allModes }
-
-// watchedPath is a path that somebody watches. Its slot number is the path's name everywhere
-// else, and may name another path once nobody watches this one.
-type watchedPath struct {
-	path     string
-	watchers []watcher  // sorted, one per connection; starts out as only[:0]
-	only     [1]watcher // most paths have one watcher
-	inData   int32      // watchers that stand in the data table
-}
-
-func (p *watchedPath) find(c ConnID) (int, bool) {
-	return slices.BinarySearchFunc(p.watchers, c, func(w watcher, c ConnID) int {
-		switch {
-		case w.conn() < c:
-			return -1
-		case w.conn() > c:
-			return 1
-		}
-		return 0
-	})
-}
-
-// watchingConn is a connection that watches something, or did.
-type watchingConn struct {
-	// slots contains the slot of every path the connection watches. A watch that fires does not
-	// look for its slot here, so some are out of date or appear twice; trim drops these.
-	slots  []uint32
-	live   int // paths that the connection watches
-	inData int // of these, in the data table
-}
-
-// slotChunk is the number of paths in a chunk: chunks never move, so growing copies nothing.
-const slotChunk = 256
+func (x *watch) modes() Mode { return Mode(x.connModes) & allModes }
 
 // Watches knows which connections of this server wait for which changes. An event that nobody
-// waits for costs one lookup, and memory goes only to what is watched: about 160 bytes for a path
-// with one watcher, its name included, and 16 for each further one.
+// waits for costs one lookup; a watch that is added, fires or goes costs the same however many there
+// are, on its path, of its connection or in all. Memory goes only to what is watched: 37 bytes for
+// a watch, 29 for each path besides its name, 29 for each connection. None of it has pointers:
+// the collector would look at millions of them again and again.
 type Watches struct {
-	slots  map[string]uint32
-	chunks []*[slotChunk]watchedPath
-	used   uint32   // slots ever handed out
-	free   []uint32 // of these, the ones without watchers
-	conns  map[ConnID]*watchingConn
+	seed uint64
+	gen  slab.Generation // never frozen
+	text slab.Arena
+
+	paths   slab.Table[watchedPath]
+	conns   slab.Table[watchingConn]
+	watches slab.Table[watch]
+
+	byPath, byConn, byPair        slab.Index
+	freePath, freeConn, freeWatch uint32
 
 	recursive int // recursive watches; without any, an event need not look at ancestors
 	longest   int // bytes of the longest path that had one, since there was none
@@ -158,85 +142,97 @@ type Watches struct {
 	hits []ConnID // scratch of Trigger
 }
 
-// NewWatches returns a table without watches.
-func NewWatches() *Watches {
-	return &Watches{slots: make(map[string]uint32), conns: make(map[ConnID]*watchingConn)}
+// NewWatches returns a table without watches. The seed keys the lookup of paths, so that clients
+// that do not know it cannot choose paths that are slow to find. It reaches no output.
+func NewWatches(seed uint64) *Watches {
+	w := &Watches{
+		seed: seed, gen: slab.NewGeneration(),
+		byPath: slab.NewIndex(), byConn: slab.NewIndex(), byPair: slab.NewIndex(),
+	}
+	w.text = slab.NewArena(&w.gen)
+	w.paths = slab.NewTable[watchedPath](&w.gen)
+	w.conns = slab.NewTable[watchingConn](&w.gen)
+	w.watches = slab.NewTable[watch](&w.gen)
+	return w
 }
 
 // Add registers a watch; if the connection has it already, nothing changes. The path need not
-// exist nor even be one. Add keeps the string.
+// exist nor even be one.
 func (w *Watches) Add(c ConnID, path string, m Mode) {
-	if c >= MaxConnID {
-		panic("session: connection number does not fit a watcher")
+	p, conn := w.findPath([]byte(path)), w.findConn(c)
+	if p == 0 {
+		p = w.newPath(path)
 	}
-	slot := w.slot(path)
-	p := w.at(slot)
-	conn := w.conns[c]
-	if conn == nil {
-		conn = &watchingConn{}
-		w.conns[c] = conn
+	if conn == 0 {
+		conn = w.newConn(c)
 	}
-	i, found := p.find(c)
-	if !found {
-		p.watchers = slices.Insert(p.watchers, i, makeWatcher(c, 0))
-		conn.slots = append(conn.slots, slot)
+	id := w.findWatch(p, conn)
+	if id == 0 {
+		id = w.newWatch(p, conn)
 	}
-	old := p.watchers[i].modes()
-	p.watchers[i] |= makeWatcher(0, m)
-	w.account(p, conn, old, old|m)
-	if len(conn.slots) > 2*conn.live+16 {
-		w.trim(c, conn)
+	w.set(id, w.watches.At(id).modes()|m)
+}
+
+// Has reports whether c has a watch of type t on path.
+func (w *Watches) Has(c ConnID, path string, t WatcherType) bool {
+	id := w.findWatch(w.findPath([]byte(path)), w.findConn(c))
+	return id != 0 && w.watches.At(id).modes()&t.modes() != 0
+}
+
+// Remove takes away the watches of type t that c has on path and reports whether there were any.
+// It makes no event: the client makes those itself (protocol 7.6).
+func (w *Watches) Remove(c ConnID, path string, t WatcherType) bool {
+	id := w.findWatch(w.findPath([]byte(path)), w.findConn(c))
+	if id == 0 {
+		return false
+	}
+	before := w.watches.At(id).modes()
+	if before&t.modes() == 0 {
+		return false
+	}
+	w.set(id, before&^t.modes())
+	return true
+}
+
+// RemoveConn takes away all watches of c. It touches no path that c did not watch.
+func (w *Watches) RemoveConn(c ConnID) {
+	conn := w.findConn(c)
+	if conn == 0 {
+		return
+	}
+	for id := w.conns.At(conn).first; id != 0; {
+		next := w.watches.At(id).nextOfConn
+		w.set(id, 0)
+		id = next
 	}
 }
 
-// slot returns the slot of path, a new one when nobody watches it.
-func (w *Watches) slot(path string) uint32 {
-	if slot, ok := w.slots[path]; ok {
-		return slot
+// set gives a watch other modes; without any it goes, and with it a path or a connection that had
+// no other.
+func (w *Watches) set(id uint32, after Mode) {
+	x := w.watches.Edit(id)
+	w.account(w.paths.Edit(x.path), w.conns.Edit(x.conn()), x.modes(), after)
+	x.connModes = x.conn()<<modeBits | uint32(after)
+	if after == 0 {
+		w.dropWatch(id)
 	}
-	var slot uint32
-	if n := len(w.free); n > 0 {
-		slot, w.free = w.free[n-1], w.free[:n-1]
-	} else {
-		slot = w.used
-		if slot%slotChunk == 0 {
-			w.chunks = append(w.chunks, new([slotChunk]watchedPath))
-		}
-		w.used++
-	}
-	w.slots[path] = slot
-	p := w.at(slot)
-	p.path = path
-	p.watchers = p.only[:0]
-	return slot
-}
-
-func (w *Watches) at(slot uint32) *watchedPath { return &w.chunks[slot/slotChunk][slot%slotChunk] }
-
-// release frees the slot of a path that lost its last watcher.
-func (w *Watches) release(slot uint32) {
-	p := w.at(slot)
-	delete(w.slots, p.path)
-	*p = watchedPath{}
-	w.free = append(w.free, slot)
 }
 
 // account keeps every count true when a connection's modes on a path change.
 func (w *Watches) account(p *watchedPath, conn *watchingConn, before, after Mode) {
-	conn.live += present(after) - present(before)
 	if d := present(after&PersistentRecursive) - present(before&PersistentRecursive); d != 0 {
 		w.recursive += d
 		if w.recursive == 0 {
 			w.longest = 0
 		} else {
-			w.longest = max(w.longest, len(p.path))
+			w.longest = max(w.longest, int(p.size))
 		}
 	}
 	switch d := present(after&dataTable) - present(before&dataTable); {
 	case d > 0:
 		w.dataWatches++
 		w.dataPaths += 1 - min(int(p.inData), 1)
-		w.dataConns += 1 - min(conn.inData, 1)
+		w.dataConns += 1 - min(int(conn.inData), 1)
 		p.inData++
 		conn.inData++
 	case d < 0:
@@ -244,7 +240,7 @@ func (w *Watches) account(p *watchedPath, conn *watchingConn, before, after Mode
 		conn.inData--
 		w.dataWatches--
 		w.dataPaths -= 1 - min(int(p.inData), 1)
-		w.dataConns -= 1 - min(conn.inData, 1)
+		w.dataConns -= 1 - min(int(conn.inData), 1)
 	}
 }
 
@@ -255,94 +251,21 @@ func present(m Mode) int {
 	return 0
 }
 
-// trim drops the slots that conn no longer watches. It costs what the watches that fired since
-// the last time have saved.
-func (w *Watches) trim(c ConnID, conn *watchingConn) {
-	slices.Sort(conn.slots)
-	conn.slots = slices.Compact(conn.slots)
-	conn.slots = slices.DeleteFunc(conn.slots, func(slot uint32) bool {
-		_, found := w.at(slot).find(c)
-		return !found
-	})
-	if cap(conn.slots) > 1024 && len(conn.slots) < cap(conn.slots)/4 {
-		conn.slots = slices.Clone(conn.slots)
-	}
-}
-
-// Has reports whether c has a watch of type t on path.
-func (w *Watches) Has(c ConnID, path string, t WatcherType) bool {
-	slot, ok := w.slots[path]
-	if !ok {
-		return false
-	}
-	p := w.at(slot)
-	i, found := p.find(c)
-	return found && p.watchers[i].modes()&t.modes() != 0
-}
-
-// Remove takes away the watches of type t that c has on path and reports whether there were any.
-// It makes no event: the client makes those itself (protocol 7.6).
-func (w *Watches) Remove(c ConnID, path string, t WatcherType) bool {
-	slot, ok := w.slots[path]
-	if !ok {
-		return false
-	}
-	p := w.at(slot)
-	i, found := p.find(c)
-	if !found {
-		return false
-	}
-	before := p.watchers[i].modes()
-	if before&t.modes() == 0 {
-		return false
-	}
-	w.set(slot, i, before&^t.modes())
-	return true
-}
-
-// set gives watcher i of a slot other modes; none removes it.
-func (w *Watches) set(slot uint32, i int, after Mode) {
-	p := w.at(slot)
-	c := p.watchers[i].conn()
-	w.account(p, w.conns[c], p.watchers[i].modes(), after)
-	if after != 0 {
-		p.watchers[i] = makeWatcher(c, after)
-		return
-	}
-	p.watchers = slices.Delete(p.watchers, i, i+1)
-	if len(p.watchers) == 0 {
-		w.release(slot)
-	}
-}
-
-// RemoveConn takes away all watches of c. It touches no path that c did not watch.
-func (w *Watches) RemoveConn(c ConnID) {
-	conn := w.conns[c]
-	if conn == nil {
-		return
-	}
-	for _, slot := range conn.slots {
-		if i, found := w.at(slot).find(c); found {
-			w.set(slot, i, 0)
-		}
-	}
-	delete(w.conns, c)
-}
-
-// Trigger calls emit for every connection that must be told of an event on path, once for each
-// and in the order of their numbers, and removes the standard watches among these. Whether the
-// connection may read what it would learn is for emit to decide: a watch that is filtered is
-// consumed all the same (CVE-2024-23944). path is that of a znode; emit must not use w.
+// Trigger calls emit for every connection that must be told of an event on path, once for each,
+// and removes the standard watches among these. Their order is the same for the same history of
+// calls, no more. Whether the connection may read what it would learn is for emit to decide: a
+// watch that is filtered is consumed all the same (CVE-2024-23944). path is that of a znode; emit
+// must not use w.
 //
 // A txn triggers, for each change in order, first the event of the znode and then
 // NodeChildrenChanged on its parent, if the change made or deleted it.
 func (w *Watches) Trigger(e EventType, path []byte, emit func(c ConnID)) {
-	if len(w.slots) == 0 {
+	if w.byPair.Len() == 0 {
 		return
 	}
 	w.hits = w.hits[:0]
-	if slot, ok := w.slots[string(path)]; ok {
-		w.consume(slot, triggered(e))
+	if p := w.findPath(path); p != 0 {
+		w.consume(p, triggered(e))
 	}
 	if w.recursive > 0 && e != NodeChildrenChanged {
 		w.fromAncestors(path)
@@ -355,28 +278,17 @@ func (w *Watches) Trigger(e EventType, path []byte, emit func(c ConnID)) {
 // consume collects the watchers of a path in any of the given modes and removes the standard
 // watches among these. The client that watches data and children sees one NodeDeleted, and both
 // of its watches are gone.
-func (w *Watches) consume(slot uint32, modes Mode) {
-	p := w.at(slot)
-	kept := p.watchers[:0]
-	for _, v := range p.watchers {
-		before := v.modes()
-		if before&modes == 0 {
-			kept = append(kept, v)
-			continue
+func (w *Watches) consume(p uint32, modes Mode) {
+	for id := w.paths.At(p).first; id != 0; {
+		x := w.watches.At(id)
+		next := x.nextOfPath
+		if before := x.modes(); before&modes != 0 {
+			w.hits = append(w.hits, w.conns.At(x.conn()).id)
+			if after := before &^ (modes & standard); after != before {
+				w.set(id, after)
+			}
 		}
-		c := v.conn()
-		w.hits = append(w.hits, c)
-		after := before &^ (modes & standard)
-		if after != before {
-			w.account(p, w.conns[c], before, after)
-		}
-		if after != 0 {
-			kept = append(kept, makeWatcher(c, after))
-		}
-	}
-	p.watchers = kept
-	if len(kept) == 0 {
-		w.release(slot)
+		id = next
 	}
 }
 
@@ -389,13 +301,13 @@ func (w *Watches) fromAncestors(path []byte) {
 		if path[i] != '/' || len(path) == 1 {
 			continue
 		}
-		slot, ok := w.slots[string(path[:max(i, 1)])]
-		if !ok {
+		p := w.findPath(path[:max(i, 1)])
+		if p == 0 {
 			continue
 		}
-		for _, v := range w.at(slot).watchers {
-			if v.modes()&PersistentRecursive != 0 {
-				w.hits = append(w.hits, v.conn())
+		for id := w.paths.At(p).first; id != 0; id = w.watches.At(id).nextOfPath {
+			if x := w.watches.At(id); x.modes()&PersistentRecursive != 0 {
+				w.hits = append(w.hits, w.conns.At(x.conn()).id)
 			}
 		}
 	}
@@ -411,14 +323,16 @@ func (w *Watches) Totals() (conns, paths, watches int) {
 	return w.dataConns, w.dataPaths, w.dataWatches
 }
 
-// ByPath yields the data table path by path, for wchp. The order of paths is arbitrary, but the
-// same for the same history of calls.
+// ByPath yields the data table path by path, for wchp. The order is arbitrary, but the same for
+// the same history of calls.
 func (w *Watches) ByPath() iter.Seq2[string, ConnID] {
 	return func(yield func(string, ConnID) bool) {
-		for slot := range w.used {
-			p := w.at(slot)
-			for _, v := range p.watchers {
-				if v.modes()&dataTable != 0 && !yield(p.path, v.conn()) {
+		for slot := uint32(1); slot < w.paths.Len(); slot++ {
+			p := w.paths.At(slot)
+			path := string(w.text.Bytes(p.text, int(p.size)))
+			for id := p.first; id != 0; id = w.watches.At(id).nextOfPath {
+				x := w.watches.At(id)
+				if x.modes()&dataTable != 0 && !yield(path, w.conns.At(x.conn()).id) {
 					return
 				}
 			}
@@ -429,56 +343,21 @@ func (w *Watches) ByPath() iter.Seq2[string, ConnID] {
 // ByConn yields the data table connection by connection, in the order of their numbers, for wchc.
 func (w *Watches) ByConn() iter.Seq2[ConnID, string] {
 	return func(yield func(ConnID, string) bool) {
-		for _, c := range slices.Sorted(maps.Keys(w.conns)) {
-			slots := slices.Clone(w.conns[c].slots)
-			slices.Sort(slots)
-			for _, slot := range slices.Compact(slots) {
-				p := w.at(slot)
-				i, found := p.find(c)
-				if found && p.watchers[i].modes()&dataTable != 0 && !yield(c, p.path) {
+		var conns []*watchingConn
+		for slot := uint32(1); slot < w.conns.Len(); slot++ {
+			if c := w.conns.At(slot); c.first != 0 {
+				conns = append(conns, c)
+			}
+		}
+		slices.SortFunc(conns, func(a, b *watchingConn) int { return cmp.Compare(a.id, b.id) })
+		for _, c := range conns {
+			for id := c.first; id != 0; id = w.watches.At(id).nextOfConn {
+				x := w.watches.At(id)
+				p := w.paths.At(x.path)
+				if x.modes()&dataTable != 0 && !yield(c.id, string(w.text.Bytes(p.text, int(p.size)))) {
 					return
 				}
 			}
 		}
-	}
-}
-
-// CatchUpKind is a list of setWatches, by which a client brings its standard watches along to
-// another connection.
-type CatchUpKind uint8
-
-// The lists. The persistent ones of setWatches2 are simply registered.
-const (
-	CatchUpData  CatchUpKind = iota // set by getData, or by exists on a znode that was there
-	CatchUpExist                    // set by exists on a znode that was missing
-	CatchUpChild                    // set by getChildren
-)
-
-// Mode returns the watch that is registered when nothing was missed.
-func (k CatchUpKind) Mode() Mode {
-	if k == CatchUpChild {
-		return Child
-	}
-	return Data
-}
-
-// CatchUp decides what becomes of a watch that a client held while it was away: fire says that
-// the event happened meanwhile and is sent at once; otherwise the watch is registered. since is
-// the last zxid that the client saw; mzxid and pzxid are those of the znode, if it exists.
-//
-//	          missing        exists
-//	data      NodeDeleted    NodeDataChanged if mzxid > since
-//	exist     register       NodeCreated
-//	child     NodeDeleted    NodeChildrenChanged if pzxid > since
-func CatchUp(k CatchUpKind, exists bool, mzxid, pzxid, since zab.Zxid) (e EventType, fire bool) {
-	switch {
-	case k == CatchUpExist:
-		return NodeCreated, exists
-	case !exists:
-		return NodeDeleted, true
-	case k == CatchUpChild:
-		return NodeChildrenChanged, pzxid > since
-	default:
-		return NodeDataChanged, mzxid > since
 	}
 }

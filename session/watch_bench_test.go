@@ -10,7 +10,7 @@ import (
 
 // spread gives each of n paths one watcher, a connection holding a thousand.
 func spread(n int) (*session.Watches, []string) {
-	w, paths := session.NewWatches(), make([]string, n)
+	w, paths := session.NewWatches(0), make([]string, n)
 	for i := range paths {
 		paths[i] = fmt.Sprintf("/bench/locks/%d/lock-%010d", i%1000, i)
 		w.Add(session.ConnID(i/1000), paths[i], session.Data)
@@ -55,7 +55,7 @@ func BenchmarkTriggerUnwatched(b *testing.B) {
 // BenchmarkTriggerFanOut tells 100,000 connections of one change; they all watch again.
 func BenchmarkTriggerFanOut(b *testing.B) {
 	const conns = 100_000
-	w := session.NewWatches()
+	w := session.NewWatches(0)
 	path := []byte("/config")
 	for b.Loop() {
 		for c := range session.ConnID(conns) {
@@ -92,7 +92,7 @@ func BenchmarkMemory(b *testing.B) {
 			paths[i] = fmt.Sprintf("/config/%d", i)
 		}
 		measure(b, 1_000_000, func() *session.Watches {
-			w := session.NewWatches()
+			w := session.NewWatches(0)
 			for c := range session.ConnID(1000) {
 				for _, path := range paths {
 					w.Add(c, path, session.Data)

@@ -91,7 +91,7 @@ func (s *server) begin(rec *log.Recovery, t *tree.Tree) {
 	s.snaps = snapshotter{}
 	s.snaps.draw(s)
 	s.act.Reset()
-	s.peer = quoll.NewPeer(s.peerConfig(), rec.State, t, session.NewWatches(), new(tree.Views))
+	s.peer = quoll.NewPeer(s.peerConfig(), rec.State, t, session.NewWatches(s.boot_), new(tree.Views))
 	s.subject.Peer, s.subject.Life = s.peer.Zab(), s.life
 	s.w.paper.Restarts(s.id)
 	if z := rec.State.Snapshot; z != 0 {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
@@ -19,42 +18,38 @@ import (
 func main() {
 	runtime.LockOSThread()
 	most := flag.Int("most", 10_000_000, "the largest number of znodes and of watches")
+	only := flag.String("only", "", "znodes or watches")
 	flag.Parse()
-	if flag.NArg() > 0 || *most < 10 {
-		flag.Usage()
-		os.Exit(2)
-	}
-	counts := func(all ...int) (fit []int) {
-		for _, n := range all {
-			if n <= *most {
-				fit = append(fit, n)
-			}
-		}
-		return fit
-	}
 	fmt.Printf("%s, %d cores, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateTime))
-	for _, s := range []shape{flatShape{}, realShape{}} {
-		title(s.name(), "znodes", "B each", "exists", "getData", "children", "setData", "viewed", "create", "crowded", "prepare",
-			"one miss", "slowest ms", "collect ms", "mark cpu ms")
-		for _, n := range counts(10, 1000, 100_000, 1_000_000, 10_000_000) {
-			row(znodes(s, n))
-		}
+	if *only != "watches" {
+		title(flatShape{}.name(), znodeColumns)
+		rows(*most, func(n int) []float64 { return znodes(flatShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
+		title(realShape{}.name(), znodeColumns)
+		rows(*most, func(n int) []float64 { return znodes(realShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
 	}
-	title("watches on distinct paths, a thousand to a connection", watchColumns...)
-	for _, n := range counts(1, 1000, 1_000_000, 10_000_000) {
-		row(watches(n, 1000, func(i int) string { return fmt.Sprintf("/bench/locks/%d/lock-%010d", i%1000, i) }))
-	}
-	title("connections that watch one path", watchColumns...)
-	for _, n := range counts(1, 1000, 100_000, 1_000_000) {
-		row(watches(n, 1, func(int) string { return "/config" }))
+	if *only != "znodes" {
+		title("watches, each on a path of its own, a thousand to a connection", watchColumns)
+		rows(*most, func(n int) []float64 { return watches(n, spread{}) }, 1, 1000, 100_000, 1_000_000, 10_000_000)
+		title("watches of one path, each of a connection of its own", watchColumns)
+		rows(*most, func(n int) []float64 { return watches(n, crowded{}) }, 1, 1000, 100_000, 1_000_000)
 	}
 }
 
-func title(what string, columns ...string) {
+// rows prints a row for each of the sizes that is not over most.
+func rows(most int, measure func(n int) []float64, sizes ...int) {
+	for _, n := range sizes {
+		if n <= most {
+			row(n, measure(n))
+		}
+	}
+}
+
+func title(what string, columns []string) {
 	fmt.Printf("\n%s\n\n| %s |\n|%s\n", what, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
 }
 
-func row(figures []float64) {
+func row(n int, figures []float64) {
+	fmt.Printf("| %d ", n)
 	for _, f := range figures {
 		text := "-"
 		switch {
@@ -104,7 +99,8 @@ func liveHeap() int64 {
 func collection() (wall, cpu float64) {
 	mark := func() (sum float64) {
 		used := []metrics.Sample{
-			{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/idle:cpu-seconds"},
+			{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"},
+			{Name: "/cpu/classes/gc/mark/idle:cpu-seconds"},
 			{Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
 		}
 		metrics.Read(used)

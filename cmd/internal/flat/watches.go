@@ -1,61 +1,71 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 
 	"quoll/session"
 )
 
-var watchColumns = []string{"watches", "B each", "add", "trigger", "told", "dropped", "slowest ms", "collect ms", "mark cpu ms"}
+var watchColumns = []string{"watches", "B each", "add", "fire", "drop", "slowest ms", "collect ms", "mark cpu ms"}
 
-// watches registers n watches, perConn of them by each connection, and returns their row. path
-// must be the same for the same i.
-func watches(n, perConn int, path func(i int) string) []float64 {
+// spread has each watch on a path of its own, and a thousand of a connection.
+type spread struct{}
+
+func (spread) path(i int) string { return fmt.Sprintf("/bench/locks/%d/lock-%010d", i%1000, i) }
+
+func (spread) conn(i int) session.ConnID { return session.ConnID(i / 1000) }
+
+// crowded has each watch of a connection of its own, and all on one path.
+type crowded struct{}
+
+func (crowded) path(int) string { return "/config" }
+
+func (crowded) conn(i int) session.ConnID { return session.ConnID(i) }
+
+// watches registers n watches and returns their row. Then it takes them at random, as clients
+// come: some fire and are added again, the others go with their connections.
+func watches(n int, s interface {
+	path(i int) string
+	conn(i int) session.ConnID
+},
+) []float64 {
 	empty := liveHeap()
-	w := session.NewWatches()
+	w := session.NewWatches(0)
 	var slowest worst
 	for i := range n {
-		p := path(i)
-		slowest.time(func() { w.Add(session.ConnID(i/perConn), p, session.Data) })
+		path := s.path(i)
+		slowest.time(func() { w.Add(s.conn(i), path, session.Data) })
 	}
 	size := liveHeap() - empty
 	wall, cpu := collection()
 
-	// A watch that fired is added again, as clients do, but in another order.
-	ops := min(max(n, 1000), 200_000)
-	r := random(n)
-	again := make([]int, ops)
-	paths := make([]string, ops)
-	for i := range again {
-		again[i] = r.IntN(n)
-		paths[i] = path(again[i])
+	order := random(n).Perm(n)
+	some := order[:min(n, 200_000)]
+	paths := make([][]byte, len(some))
+	for i, at := range some {
+		paths[i] = []byte(s.path(at))
 	}
-	alone := n == 1 || paths[0] != path(0) || paths[1] != path(0)
-	var trigger, told, add float64
-	if alone {
-		key := make([]byte, 0, 64)
-		fire := func(i int) {
-			key = append(key[:0], paths[i]...)
-			w.Trigger(session.NodeDataChanged, key, func(session.ConnID) { told++ })
+	told := 0
+	fire := each(1, func(int) {
+		for _, path := range paths { // one of them fires all that are on one path
+			w.Trigger(session.NodeDataChanged, path, func(session.ConnID) { told++ })
 		}
-		both := each(ops, func(i int) {
-			fire(i)
-			w.Add(session.ConnID(again[i]/perConn), paths[i], session.Data)
-		})
-		trigger = each(ops, fire)
-		add = both - trigger
-		told = trigger
-	} else {
-		trigger = each(1, func(int) { w.Trigger(session.NodeDataChanged, []byte(paths[0]), func(session.ConnID) {}) })
-		told = trigger / float64(n)
-		order := r.Perm(n)
-		add = each(n, func(i int) {
-			slowest.time(func() { w.Add(session.ConnID(order[i]), paths[0], session.Data) })
-		})
+	}) / float64(told)
+	if told > len(some) {
+		some = order
 	}
-	conns := (n + perConn - 1) / perConn
-	drops := min(conns, 1000)
-	dropped := each(drops, func(i int) { w.RemoveConn(session.ConnID(i * 7919 % conns)) }) / float64(min(perConn, n))
+	again := make([]string, len(some))
+	for i, at := range some {
+		again[i] = s.path(at)
+	}
+	add := each(len(some), func(i int) { w.Add(s.conn(some[i]), again[i], session.Data) })
+	drop := each(1, func(int) {
+		for _, at := range some[:max(1, len(some)/2)] {
+			w.RemoveConn(s.conn(at))
+		}
+	})
+	_, _, left := w.Totals()
 	runtime.KeepAlive(w)
-	return []float64{float64(n), perEach(size, n), add, trigger, told, dropped, slowest.ms(), wall, cpu}
+	return []float64{perEach(size, n), add, fire, drop / float64(n-left), slowest.ms(), wall, cpu}
 }
