@@ -94,7 +94,7 @@ func (t *Tree) applyChange(c *change, r *Result) wire.Stat {
 	default:
 		r.contradicts(c.path, "an op that changes no znode")
 	}
-	return t.at(id).stat()
+	return t.stat(t.at(id))
 }
 
 // contradicts stops the server on a txn that does not fit the tree.
@@ -114,7 +114,7 @@ func (t *Tree) mustLookup(path []byte, r *Result) NodeID {
 func (t *Tree) create(c *change, r *Result) NodeID {
 	parentPath, name := Split(c.path)
 	parent := t.mustLookup(parentPath, r)
-	if len(name) == 0 || c.path[0] != '/' || t.child(parent, name) != 0 || kindOf(t.at(parent).owner) == ephemeral {
+	if len(name) == 0 || c.path[0] != '/' || t.child(parent, name) != 0 || t.kindAt(parent) == ephemeral {
 		r.contradicts(c.path, "cannot be created")
 	}
 	owned := kindOf(c.owner) == ephemeral
@@ -122,15 +122,14 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 		r.contradicts(c.path, "has no live owner")
 	}
 	hash := pathHash(parentPath)
-	t.sum -= familyTerm(hash, t.at(parent))
+	t.sum -= t.familyTerm(hash, t.at(parent))
 	id := t.attach(parent, 0, name, c.data, node{
-		czxid: r.Zxid, mzxid: r.Zxid, pzxid: r.Zxid, ctime: r.TimeMs, mtime: r.TimeMs,
-		owner: c.owner, acl: t.acls.intern(c.acl),
-	})
-	p := t.edit(parent)
-	p.pzxid = r.Zxid
-	p.creates = max(p.creates, c.count)
-	t.sum += familyTerm(hash, p)
+		czxid: r.Zxid, mzxid: r.Zxid, ctime: r.TimeMs, mtime: r.TimeMs, acl: t.acls.intern(c.acl),
+	}, kin{pzxid: r.Zxid, owner: c.owner})
+	k := t.editKin(parent)
+	k.pzxid = r.Zxid
+	k.creates = max(k.creates, c.count)
+	t.sum += t.familyTerm(hash, t.at(parent))
 	if owned {
 		t.own(id, len(c.path))
 	}
@@ -139,7 +138,7 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 	t.count++
 	t.dataSize += int64(len(c.path) + n.dataBytes())
 	r.Changes = append(r.Changes, Change{
-		Type: Created, Path: c.path, ACL: t.acls.at(n.acl).acls, ParentACL: t.acls.at(p.acl).acls,
+		Type: Created, Path: c.path, ACL: t.acls.at(n.acl).acls, ParentACL: t.ACL(parent),
 	})
 	return id
 }
@@ -147,26 +146,26 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 func (t *Tree) remove(path []byte, r *Result) {
 	id := t.mustLookup(path, r)
 	n := t.at(id)
-	if n.numChildren() != 0 || id == rootID {
+	k := t.kin(n)
+	if k.numChildren() != 0 || id == rootID {
 		r.contradicts(path, "cannot be deleted")
 	}
 	parentPath, name := Split(path)
 	hash := pathHash(parentPath)
 	parent, acl := n.parent, n.acl
-	t.sum -= t.terms(slab.Hash(hash, name), n) + familyTerm(hash, t.at(parent))
+	t.sum -= t.terms(slab.Hash(hash, name), n) + t.familyTerm(hash, t.at(parent))
 	t.count--
 	t.dataSize -= int64(len(path) + n.dataBytes())
 	r.Changes = append(r.Changes, Change{
 		Type: Deleted, Path: path, ACL: t.acls.at(acl).acls, ParentACL: t.ACL(parent),
 	})
-	if kindOf(n.owner) == ephemeral {
+	if kindOf(k.owner) == ephemeral {
 		t.disown(id, len(path))
 	}
 	t.detach(id)
 	t.acls.release(acl)
-	p := t.edit(parent)
-	p.pzxid = r.Zxid
-	t.sum += familyTerm(hash, p)
+	t.editKin(parent).pzxid = r.Zxid
+	t.sum += t.familyTerm(hash, t.at(parent))
 }
 
 func (t *Tree) setData(c *change, r *Result) NodeID {

@@ -36,7 +36,7 @@ func TestHeapPerZnode(t *testing.T) {
 	require.NoError(t, s.Verify())
 	perZnode := (liveAfter - live) / znodes
 	t.Logf("%d bytes of live heap for a znode", perZnode)
-	require.LessOrEqual(t, perZnode, int64(232))
+	require.LessOrEqual(t, perZnode, int64(208))
 	require.Less(t, (scannedAfter-scanned)/znodes, int64(8), "the collector scans znodes")
 	runtime.KeepAlive(s)
 }
@@ -91,7 +91,7 @@ func TestFreezeCopiesOnlyWhatIsWritten(t *testing.T) {
 	}
 	set("/d7/n7") // a first time for the pending entries
 	v := s.Freeze()
-	const chunks = 24<<10 + 32<<10 + 16<<10 // znodes, data, sessions
+	const chunks = 18<<10 + 32<<10 + 16<<10 // znodes, data, sessions
 	require.LessOrEqual(t, set("/d7/n7"), uint64(chunks))
 	require.Less(t, set("/d7/n7"), uint64(1<<10))
 	v.Release()

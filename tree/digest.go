@@ -55,7 +55,7 @@ func (t *Tree) birthTerm(path uint64, n *node) uint64 {
 	h = slab.Fold(h, uint64(uint32(n.aversion)))
 	h = slab.Fold(h, uint64(n.czxid))
 	h = slab.Fold(h, uint64(n.ctime))
-	return slab.Fold(h, uint64(n.owner))
+	return slab.Fold(h, uint64(t.kin(n).owner))
 }
 
 func (t *Tree) contentTerm(path uint64, n *node) uint64 {
@@ -65,13 +65,14 @@ func (t *Tree) contentTerm(path uint64, n *node) uint64 {
 	return slab.Fold(h, uint64(n.mtime))
 }
 
-func familyTerm(path uint64, n *node) uint64 {
-	return slab.Fold(slab.Fold(path^seedFamily, uint64(n.pzxid)), uint64(uint32(n.creates)))
+func (t *Tree) familyTerm(path uint64, n *node) uint64 {
+	k := t.kin(n)
+	return slab.Fold(slab.Fold(path^seedFamily, uint64(k.pzxid)), uint64(uint32(k.creates)))
 }
 
 // terms is the whole contribution of a znode.
 func (t *Tree) terms(path uint64, n *node) uint64 {
-	return t.birthTerm(path, n) + t.contentTerm(path, n) + familyTerm(path, n)
+	return t.birthTerm(path, n) + t.contentTerm(path, n) + t.familyTerm(path, n)
 }
 
 func sessionTerm(s *session) uint64 {

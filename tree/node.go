@@ -16,25 +16,84 @@ const rootID NodeID = 1
 // node is a znode. It has no pointers, so that the collector does not look at it, and its size is
 // pinned by a test: 256 of them fill an allocation class of the runtime exactly.
 //
-// Children hang on a list of siblings, newest first, which starts at the parent. An ephemeral has
-// no children, so the two words of the family serve it as links in the list of its session.
+// Children hang on a list of siblings, newest first, which starts in the kin of the parent.
 //
 // A free slot is zero but for next, which leads to the next free one.
 type node struct {
-	czxid, mzxid, pzxid zab.Zxid
-	ctime, mtime        int64
-	owner               zab.SessionID // as persisted, see kindOf
-	version             int32
-	creates             int32 // children ever created: the number of the next sequential one
-	aversion            int32
-	parent, next, prev  NodeID
-	first               NodeID     // first child; of an ephemeral: the next of its session
-	children            uint32     // their number; of an ephemeral: the previous of its session
-	block               slab.Block // the name, then the data
-	nameLen             uint32
-	dataLen             int32 // -1: the data is null, which is not the same as empty
-	acl                 aclID
+	czxid, mzxid       zab.Zxid
+	ctime, mtime       int64
+	version            int32
+	aversion           int32
+	parent, next, prev NodeID
+	kin                uint32     // slot of its kin; 0: it has none, see kinOf
+	block              slab.Block // the name, then the data
+	nameLen            uint32
+	dataLen            int32 // -1: the data is null, which is not the same as empty
+	acl                aclID
 }
+
+// kin is what a znode needs that has or had children, or is not persistent. Most znodes of most
+// trees are plain leaves and do without.
+//
+// An ephemeral has no children, so the two words of the family serve it as links in the list of
+// its session. A free slot is zero but for first, which leads to the next free one.
+type kin struct {
+	pzxid    zab.Zxid
+	owner    zab.SessionID // as persisted, see kindOf
+	creates  int32         // children ever created: the number of the next sequential one
+	children uint32        // their number; of an ephemeral: the previous of its session
+	first    NodeID        // first child; of an ephemeral: the next of its session
+}
+
+// leaf is the kin of a znode that has none.
+func leaf(n *node) kin { return kin{pzxid: n.czxid} }
+
+// kinOf returns the kin of a znode of the tree or the View whose table is kins.
+func kinOf(kins *slab.Table[kin], n *node) kin {
+	if n.kin == 0 {
+		return leaf(n)
+	}
+	return *kins.At(n.kin)
+}
+
+func (t *Tree) kin(n *node) kin { return kinOf(&t.kins, n) }
+
+// editKin returns the kin of a znode for writing.
+func (t *Tree) editKin(id NodeID) *kin {
+	n := t.at(id)
+	if n.kin == 0 {
+		slot := t.allocKin(leaf(n))
+		n = t.edit(id)
+		n.kin = slot
+	}
+	return t.kins.Edit(n.kin)
+}
+
+func (t *Tree) allocKin(k kin) uint32 {
+	slot := t.freeKins
+	if slot != 0 {
+		t.freeKins = uint32(t.kins.At(slot).first)
+	} else {
+		slot = t.kins.Extend()
+	}
+	*t.kins.Edit(slot) = k
+	return slot
+}
+
+func (t *Tree) freeKin(slot uint32) {
+	if slot == 0 {
+		return
+	}
+	k := t.kins.Edit(slot)
+	*k = kin{first: NodeID(t.freeKins)}
+	if slab.PoisonFreed {
+		k.pzxid, k.owner, k.children = poisonedSlot, poisonedSlot, poisonedSlot
+	}
+	t.freeKins = slot
+}
+
+// poisonedSlot is what is in freed slots when slab.PoisonFreed.
+const poisonedSlot = 0xdbdbdbdb
 
 // The persisted owner says what kind of znode it is (protocol 5.2).
 const (
@@ -69,34 +128,44 @@ func kindOf(owner zab.SessionID) kind {
 func ttlMs(owner zab.SessionID) int64 { return int64(owner) & maxTTL }
 
 // numChildren returns the number of children.
-func (n *node) numChildren() int32 {
-	if kindOf(n.owner) == ephemeral {
+func (k *kin) numChildren() int32 {
+	if kindOf(k.owner) == ephemeral {
 		return 0
 	}
-	return int32(n.children)
+	return int32(k.children)
 }
 
-func (n *node) firstChild() NodeID {
-	if kindOf(n.owner) == ephemeral {
+func (k *kin) firstChild() NodeID {
+	if kindOf(k.owner) == ephemeral {
 		return 0
 	}
-	return n.first
+	return k.first
 }
+
+// firstChild returns the first child of a znode, or 0.
+func (t *Tree) firstChild(id NodeID) NodeID {
+	k := t.kin(t.at(id))
+	return k.firstChild()
+}
+
+// kindAt returns the kind of a znode.
+func (t *Tree) kindAt(id NodeID) kind { return kindOf(t.kin(t.at(id)).owner) }
 
 func (n *node) dataBytes() int { return max(0, int(n.dataLen)) }
 
 // stat is what clients see. The change counter of the wire is creates + deletes of children,
 // which is 2*creates - children and, as a Java int, wraps.
-func (n *node) stat() wire.Stat {
+func (t *Tree) stat(n *node) wire.Stat {
+	k := t.kin(n)
 	s := wire.Stat{
-		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid,
+		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: k.pzxid,
 		Ctime: n.ctime, Mtime: n.mtime,
 		Version: n.version, Aversion: n.aversion,
-		DataLength: int32(n.dataBytes()), NumChildren: n.numChildren(),
+		DataLength: int32(n.dataBytes()), NumChildren: k.numChildren(),
 	}
-	s.Cversion = 2*n.creates - s.NumChildren
-	if kindOf(n.owner) == ephemeral {
-		s.EphemeralOwner = n.owner
+	s.Cversion = 2*k.creates - s.NumChildren
+	if kindOf(k.owner) == ephemeral {
+		s.EphemeralOwner = k.owner
 	}
 	return s
 }
@@ -136,9 +205,9 @@ func nodeData(blocks slab.Blocks, n *node) []byte {
 }
 
 // attach links a new znode as the first child of parent, which counts it, or as the next sibling
-// of elder when that is not 0. The slot gets the values of n, a block for name and data, and its
-// place in the index.
-func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node) NodeID {
+// of elder when that is not 0. The slot gets the values of n and k, a block for name and data, and
+// its place in the index.
+func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node, k kin) NodeID {
 	id := t.allocNode()
 	n.parent = parent
 	n.nameLen, n.dataLen = uint32(len(name)), int32(len(data))
@@ -148,19 +217,22 @@ func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node) NodeID {
 	if data == nil {
 		n.dataLen = -1
 	}
+	if k != leaf(&n) {
+		n.kin = t.allocKin(k)
+	}
 	if parent != 0 {
 		t.linkSibling(id, parent, elder, &n)
 		t.index.Insert(uint32(id), t.hashName(parent, name))
 	}
 	*t.nodes.Edit(uint32(id)) = n
-	if k := kindOf(n.owner); k == container || k == expiring {
+	if kind := kindOf(k.owner); kind == container || kind == expiring {
 		t.reapable.set(id)
 	}
 	return id
 }
 
 func (t *Tree) linkSibling(id, parent, elder NodeID, n *node) {
-	p := t.edit(parent)
+	p := t.editKin(parent)
 	p.children++
 	if elder != 0 {
 		e := t.edit(elder)
@@ -178,7 +250,7 @@ func (t *Tree) linkSibling(id, parent, elder NodeID, n *node) {
 // detach takes a childless znode out of its family and the index and frees its slot.
 func (t *Tree) detach(id NodeID) {
 	n := *t.at(id)
-	p := t.edit(n.parent)
+	p := t.editKin(n.parent)
 	p.children--
 	if n.prev != 0 {
 		t.edit(n.prev).next = n.next
@@ -191,6 +263,7 @@ func (t *Tree) detach(id NodeID) {
 	t.index.Remove(uint32(id), t.hashName(n.parent, t.name(&n)))
 	t.reapable.clear(id)
 	t.arena.Free(n.block)
+	t.freeKin(n.kin)
 	t.freeNode(id)
 }
 
@@ -206,10 +279,9 @@ func (t *Tree) freeNode(id NodeID) {
 	n := t.edit(id)
 	*n = node{next: t.free}
 	if slab.PoisonFreed {
-		const poisonedSlot = 0xdbdbdbdb
 		n.block, n.nameLen, n.acl = poisonedSlot, poisonedSlot, poisonedSlot
-		n.parent, n.first, n.prev = poisonedSlot, poisonedSlot, poisonedSlot
-		n.owner, n.czxid = poisonedSlot, poisonedSlot
+		n.parent, n.kin, n.prev = poisonedSlot, poisonedSlot, poisonedSlot
+		n.czxid = poisonedSlot
 	}
 	t.free = id
 }

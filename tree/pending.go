@@ -146,9 +146,10 @@ func (p *Pending) closes(id zab.SessionID) bool {
 // state returns what checks need to know of a znode.
 func (t *Tree) state(id NodeID) nodeState {
 	n := t.at(id)
+	k := t.kin(n)
 	return nodeState{
-		exists: true, owner: n.owner, mtime: n.mtime, acl: t.acls.at(n.acl).acls,
-		version: n.version, aversion: n.aversion, creates: n.creates, children: n.numChildren(),
+		exists: true, owner: k.owner, mtime: n.mtime, acl: t.acls.at(n.acl).acls,
+		version: n.version, aversion: n.aversion, creates: k.creates, children: k.numChildren(),
 	}
 }
 

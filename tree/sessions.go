@@ -23,7 +23,7 @@ type Session struct {
 type sessionID = uint32
 
 // session is the compact record of a session. Its ephemerals hang on a list, newest first, whose
-// links are in the znodes.
+// links are in the kin of the znodes.
 type session struct {
 	id         zab.SessionID
 	last       zab.RequestID
@@ -70,11 +70,11 @@ func (s *sessionTable) remove(i sessionID) {
 
 // own puts an ephemeral on its session's list.
 func (t *Tree) own(id NodeID, pathLen int) {
-	n := t.edit(id)
-	s := t.sessions.slots.Edit(t.sessions.byID[n.owner])
-	n.first, n.children = s.first, 0
+	k := t.editKin(id)
+	s := t.sessions.slots.Edit(t.sessions.byID[k.owner])
+	k.first, k.children = s.first, 0
 	if s.first != 0 {
-		t.edit(s.first).children = uint32(id)
+		t.editKin(s.first).children = uint32(id)
 	}
 	s.first = id
 	s.ephemerals++
@@ -84,16 +84,16 @@ func (t *Tree) own(id NodeID, pathLen int) {
 
 // disown takes an ephemeral off its session's list.
 func (t *Tree) disown(id NodeID, pathLen int) {
-	n := t.at(id)
-	s := t.sessions.slots.Edit(t.sessions.byID[n.owner])
-	next, prev := n.first, NodeID(n.children)
+	k := t.kin(t.at(id))
+	s := t.sessions.slots.Edit(t.sessions.byID[k.owner])
+	next, prev := k.first, NodeID(k.children)
 	if prev != 0 {
-		t.edit(prev).first = next
+		t.editKin(prev).first = next
 	} else {
 		s.first = next
 	}
 	if next != 0 {
-		t.edit(next).children = uint32(prev)
+		t.editKin(next).children = uint32(prev)
 	}
 	s.ephemerals--
 	s.bytes -= uint32(pathBytes(pathLen))
@@ -146,7 +146,7 @@ func (t *Tree) EachEphemeral(id zab.SessionID, f func(path []byte) bool) {
 		return
 	}
 	var path []byte
-	for n := t.sessions.slots.At(i).first; n != 0; n = t.at(n).first {
+	for n := t.sessions.slots.At(i).first; n != 0; n = t.kin(t.at(n)).first {
 		if path = t.AppendPath(n, path[:0]); !f(path) {
 			return
 		}

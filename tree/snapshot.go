@@ -135,7 +135,7 @@ func (x *restorer) readNodes() {
 			return
 		}
 		parent := &x.family[len(x.family)-1]
-		if !validName(x.name) || kindOf(x.tree.at(parent.id).owner) == ephemeral {
+		if !validName(x.name) || x.tree.kindAt(parent.id) == ephemeral {
 			x.fail("a znode has an impossible name or parent")
 			return
 		}
@@ -159,23 +159,23 @@ func validName(name []byte) bool {
 // node reads the rest of a znode's record and hangs it below the last of family.
 func (x *restorer) node(name []byte) {
 	d := jute.NewDecoder(x.fixed(statBytes))
-	n := node{
-		czxid: zab.Zxid(d.Long()), mzxid: zab.Zxid(d.Long()), pzxid: zab.Zxid(d.Long()),
-		ctime: d.Long(), mtime: d.Long(), owner: zab.SessionID(d.Long()),
-		version: d.Int(), creates: d.Int(), aversion: d.Int(),
-	}
+	var n node
+	var k kin
+	n.czxid, n.mzxid, k.pzxid = zab.Zxid(d.Long()), zab.Zxid(d.Long()), zab.Zxid(d.Long())
+	n.ctime, n.mtime, k.owner = d.Long(), d.Long(), zab.SessionID(d.Long())
+	n.version, k.creates, n.aversion = d.Int(), d.Int(), d.Int()
 	list := x.uvarint()
 	data := x.data()
 	if x.err != nil {
 		return
 	}
 	t := x.tree
-	owned := kindOf(n.owner) == ephemeral
+	owned := kindOf(k.owner) == ephemeral
 	switch {
 	case list >= uint64(len(x.acls)):
 		x.fail("a znode has an unknown access control list")
 		return
-	case owned && (t.sessions.byID[n.owner] == 0 || len(x.family) == 0):
+	case owned && (t.sessions.byID[k.owner] == 0 || len(x.family) == 0):
 		x.fail("an ephemeral has no session")
 		return
 	}
@@ -183,11 +183,11 @@ func (x *restorer) node(name []byte) {
 	t.acls.refs[n.acl]++
 	a := ancestor{path: seedRoot, pathLen: 0}
 	if len(x.family) == 0 {
-		a.id = t.attach(0, 0, nil, data, n)
+		a.id = t.attach(0, 0, nil, data, n, k)
 		t.dataSize++ // "/", which is "" in front of every other path
 	} else {
 		parent := &x.family[len(x.family)-1]
-		a.id = t.attach(parent.id, parent.youngest, name, data, n)
+		a.id = t.attach(parent.id, parent.youngest, name, data, n, k)
 		parent.youngest = a.id
 		a.path, a.pathLen = slab.Hash(parent.path, name), parent.pathLen+1+len(name)
 	}

@@ -18,6 +18,8 @@ type Tree struct {
 	gen      slab.Generation
 	nodes    slab.Table[node]
 	free     NodeID // list of free slots
+	kins     slab.Table[kin]
+	freeKins uint32 // list of free slots
 	arena    slab.Arena
 	index    slab.Index
 	acls     aclStore
@@ -48,6 +50,7 @@ func New(o Options) *Tree {
 func empty(o Options) *Tree {
 	t := &Tree{options: o, rules: NewRules(o), gen: slab.NewGeneration()}
 	t.nodes = slab.NewTable[node](&t.gen)
+	t.kins = slab.NewTable[kin](&t.gen)
 	t.arena = slab.NewArena(&t.gen)
 	t.acls = newACLStore(&t.gen)
 	t.sessions = newSessionTable(&t.gen)
@@ -58,7 +61,7 @@ func empty(o Options) *Tree {
 // plant adds one of the znodes that no txn creates. They do not count as creates of their parent.
 func (t *Tree) plant(parent NodeID, path string, acl []byte, aversion int32) {
 	_, name := Split([]byte(path))
-	id := t.attach(parent, 0, name, []byte{}, node{acl: t.acls.intern(acl), aversion: aversion})
+	id := t.attach(parent, 0, name, []byte{}, node{acl: t.acls.intern(acl), aversion: aversion}, kin{})
 	t.count++
 	t.dataSize += int64(len(path))
 	t.sum += t.terms(pathHash([]byte(path)), t.at(id))
@@ -129,7 +132,7 @@ func (t *Tree) child(parent NodeID, name []byte) NodeID {
 }
 
 // Stat returns what clients see of a znode.
-func (t *Tree) Stat(n NodeID) wire.Stat { return t.at(n).stat() }
+func (t *Tree) Stat(n NodeID) wire.Stat { return t.stat(t.at(n)) }
 
 // Data returns the data of a znode, nil when it is null. It aliases the tree.
 func (t *Tree) Data(n NodeID) []byte { return t.data(t.at(n)) }
@@ -138,12 +141,15 @@ func (t *Tree) Data(n NodeID) []byte { return t.data(t.at(n)) }
 func (t *Tree) ACL(n NodeID) []wire.ACL { return t.acls.at(t.at(n).acl).acls }
 
 // NumChildren returns the number of children of a znode.
-func (t *Tree) NumChildren(n NodeID) int { return int(t.at(n).numChildren()) }
+func (t *Tree) NumChildren(n NodeID) int {
+	k := t.kin(t.at(n))
+	return int(k.numChildren())
+}
 
 // EachChild calls f with the names of a znode's children, in no particular order, until f returns
 // false. A name aliases the tree.
 func (t *Tree) EachChild(n NodeID, f func(name []byte) bool) {
-	for id := t.at(n).firstChild(); id != 0; {
+	for id := t.firstChild(n); id != 0; {
 		child := t.at(id)
 		if !f(t.name(child)) {
 			return
@@ -171,7 +177,7 @@ func (t *Tree) Descendants(path []byte) int {
 
 // following returns the znode after id in the preorder of the subtree of top, or 0 at its end.
 func (t *Tree) following(id, top NodeID) NodeID {
-	if first := t.at(id).firstChild(); first != 0 {
+	if first := t.firstChild(id); first != 0 {
 		return first
 	}
 	for ; id != top; id = t.at(id).parent {

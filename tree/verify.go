@@ -30,6 +30,7 @@ type verifier struct {
 	count    int
 	dataSize int64
 	blocks   int
+	kins     int
 	special  int
 	refs     []uint32
 	owned    map[sessionID]tally
@@ -56,7 +57,8 @@ func (v *verifier) walk() error {
 			return fmt.Errorf("znode %q: %w", t.AppendPath(f.id, nil), err)
 		}
 		children, prev := int32(0), NodeID(0)
-		for id := n.firstChild(); id != 0; id = t.at(id).next {
+		k := t.kin(n)
+		for id := k.firstChild(); id != 0; id = t.at(id).next {
 			child := t.at(id)
 			if child.parent != f.id || child.prev != prev {
 				return fmt.Errorf("znode %q: child %d hangs on %d behind %d", t.AppendPath(f.id, nil), id, child.parent, child.prev)
@@ -66,8 +68,8 @@ func (v *verifier) walk() error {
 			children++
 			prev = id
 		}
-		if children != n.numChildren() {
-			return fmt.Errorf("znode %q: %d children on its list, %d counted", t.AppendPath(f.id, nil), children, n.numChildren())
+		if children != k.numChildren() {
+			return fmt.Errorf("znode %q: %d children on its list, %d counted", t.AppendPath(f.id, nil), children, k.numChildren())
 		}
 	}
 	return nil
@@ -85,11 +87,15 @@ func (v *verifier) visit(f frame, n *node) error {
 	if f.id != rootID && t.child(n.parent, t.name(n)) != f.id {
 		return fmt.Errorf("the index does not lead to it")
 	}
-	switch kindOf(n.owner) {
+	k := t.kin(n)
+	if n.kin != 0 {
+		v.kins++
+	}
+	switch kindOf(k.owner) {
 	case ephemeral:
-		i, ok := t.sessions.byID[n.owner]
+		i, ok := t.sessions.byID[k.owner]
 		if !ok {
-			return fmt.Errorf("its session %#x does not exist", uint64(n.owner))
+			return fmt.Errorf("its session %#x does not exist", uint64(k.owner))
 		}
 		c := v.owned[i]
 		v.owned[i] = tally{c.ephemerals + 1, c.bytes + uint32(pathBytes(f.pathLen))}
@@ -117,8 +123,8 @@ func (v *verifier) checkSessions() error {
 			return fmt.Errorf("session %#x is not indexed", uint64(s.id))
 		}
 		listed, prev := uint32(0), NodeID(0)
-		for id := s.first; id != 0; id = t.at(id).first {
-			if n := t.at(id); n.owner != s.id || NodeID(n.children) != prev {
+		for id := s.first; id != 0; id = t.kin(t.at(id)).first {
+			if k := t.kin(t.at(id)); k.owner != s.id || NodeID(k.children) != prev {
 				return fmt.Errorf("session %#x: its list is broken at %d", uint64(s.id), id)
 			}
 			listed++
@@ -137,12 +143,15 @@ func (v *verifier) checkSessions() error {
 
 func (v *verifier) checkTotals() error {
 	t := v.tree
-	ephemerals, free, special, lists := 0, 0, 0, 0
+	ephemerals, free, freeKins, special, lists := 0, 0, 0, 0, 0
 	for _, c := range v.owned {
 		ephemerals += int(c.ephemerals)
 	}
 	for id := t.free; id != 0; id = t.at(id).next {
 		free++
+	}
+	for slot := t.freeKins; slot != 0; slot = uint32(t.kins.At(slot).first) {
+		freeKins++
 	}
 	for _, word := range t.reapable.words {
 		for ; word != 0; word &= word - 1 {
@@ -166,6 +175,7 @@ func (v *verifier) checkTotals() error {
 		{"bytes", uint64(v.dataSize), uint64(t.dataSize)},
 		{"ephemerals", uint64(ephemerals), uint64(t.ephemerals)},
 		{"slots", uint64(v.count + free), uint64(t.nodes.Len() - 1)},
+		{"slots of kin", uint64(v.kins + freeKins), uint64(t.kins.Len() - 1)},
 		{"indexed znodes", uint64(v.count - 1), uint64(t.index.Len())},
 		{"blocks", uint64(v.blocks), uint64(t.arena.Used())},
 		{"containers and znodes with a time to live", uint64(v.special), uint64(special)},

@@ -17,6 +17,7 @@ type View struct {
 	stamp uint32
 
 	nodes    slab.Table[node]
+	kins     slab.Table[kin]
 	blocks   slab.Blocks
 	acls     slab.Table[aclEntry]
 	sessions slab.Table[session]
@@ -27,7 +28,7 @@ type View struct {
 	digest       uint64
 }
 
-// Freeze makes a View of the tree. It copies the lists of chunks, a few bytes for each 24 KiB of
+// Freeze makes a View of the tree. It copies the lists of chunks, a few bytes for each 20 KiB of
 // state. Release it, or the tree goes on copying.
 func (t *Tree) Freeze() *View {
 	return &View{
@@ -35,6 +36,7 @@ func (t *Tree) Freeze() *View {
 		stamp: t.gen.Freeze(),
 
 		nodes:    t.nodes.Share(),
+		kins:     t.kins.Share(),
 		blocks:   t.arena.Share(),
 		acls:     t.acls.entries.Share(),
 		sessions: t.sessions.slots.Share(),
@@ -122,14 +124,14 @@ func (v *View) usedACLs() (used, numbers []uint32) {
 func (v *View) writeNodes(s *snapshotWriter, acls []uint32) {
 	s.node(v, v.nodes.At(uint32(rootID)), acls)
 	up := uint64(0)
-	for id := v.nodes.At(uint32(rootID)).firstChild(); id != 0 && s.err == nil; {
+	for id := v.firstChild(v.nodes.At(uint32(rootID))); id != 0 && s.err == nil; {
 		n := v.nodes.At(uint32(id))
 		s.buf = binary.AppendUvarint(s.buf, up)
 		s.buf = binary.AppendUvarint(s.buf, uint64(n.nameLen))
 		s.bytes(v.blocks.Bytes(n.block, int(n.nameLen)))
 		s.node(v, n, acls)
 		up = 0
-		if id = n.firstChild(); id != 0 {
+		if id = v.firstChild(n); id != 0 {
 			continue
 		}
 		for up = 1; n.next == 0 && n.parent != 0; up++ {
@@ -137,6 +139,11 @@ func (v *View) writeNodes(s *snapshotWriter, acls []uint32) {
 		}
 		id = n.next
 	}
+}
+
+func (v *View) firstChild(n *node) NodeID {
+	k := kinOf(&v.kins, n)
+	return k.firstChild()
 }
 
 // snapshotWriter gathers bytes and writes them in large pieces. Its first error sticks.
@@ -181,14 +188,15 @@ func (s *snapshotWriter) session(rec *session) {
 }
 
 func (s *snapshotWriter) node(v *View, n *node, acls []uint32) {
+	k := kinOf(&v.kins, n)
 	s.buf = jute.AppendLong(s.buf, int64(n.czxid))
 	s.buf = jute.AppendLong(s.buf, int64(n.mzxid))
-	s.buf = jute.AppendLong(s.buf, int64(n.pzxid))
+	s.buf = jute.AppendLong(s.buf, int64(k.pzxid))
 	s.buf = jute.AppendLong(s.buf, n.ctime)
 	s.buf = jute.AppendLong(s.buf, n.mtime)
-	s.buf = jute.AppendLong(s.buf, int64(n.owner))
+	s.buf = jute.AppendLong(s.buf, int64(k.owner))
 	s.buf = jute.AppendInt(s.buf, n.version)
-	s.buf = jute.AppendInt(s.buf, n.creates)
+	s.buf = jute.AppendInt(s.buf, k.creates)
 	s.buf = jute.AppendInt(s.buf, n.aversion)
 	s.buf = binary.AppendUvarint(s.buf, uint64(acls[n.acl]))
 	s.buf = binary.AppendUvarint(s.buf, uint64(int64(n.dataLen)+1))
