@@ -36,7 +36,7 @@ func TestHeapPerZnode(t *testing.T) {
 	require.NoError(t, s.Verify())
 	perZnode := (liveAfter - live) / znodes
 	t.Logf("%d bytes of live heap for a znode", perZnode)
-	require.LessOrEqual(t, perZnode, int64(208))
+	require.LessOrEqual(t, perZnode, int64(204))
 	require.Less(t, (scannedAfter-scanned)/znodes, int64(8), "the collector scans znodes")
 	runtime.KeepAlive(s)
 }
