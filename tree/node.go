@@ -225,7 +225,7 @@ func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node, k kin) No
 		t.index.Insert(uint32(id), t.hashName(parent, name))
 	}
 	*t.nodes.Edit(uint32(id)) = n
-	if kind := kindOf(k.owner); kind == container || kind == expiring {
+	if is := kindOf(k.owner); is == container || is == expiring {
 		t.reapable.set(id)
 	}
 	return id

@@ -83,7 +83,7 @@ func (t *Tree) Expire(id zab.SessionID) {
 	for _, path := range paths {
 		t.remove(path, r)
 	}
-	t.sum -= sessionTerm(t.sessions.slots.at(i))
+	t.sum -= sessionTerm(t.sessions.slots.At(i))
 	t.sessions.remove(i)
 }
 

@@ -44,19 +44,19 @@ var trees = []Mutant{
 		x.fail("bytes after its end")
 	}
 	t := x.tree
-	for id := uint32(1); id < t.nodes.slots; id++ {
-		t.nodes.edit(id).creates = 0
+	for id := uint32(1); id < t.kins.Len(); id++ {
+		t.kins.Edit(id).creates = 0
 	}
-	for id := uint32(1); id < t.nodes.slots; id++ {
-		if n := t.nodes.at(id); n.czxid != 0 {
-			t.edit(n.parent).creates++
+	for id := uint32(1); id < t.nodes.Len(); id++ {
+		if n := t.nodes.At(id); n.czxid != 0 {
+			t.editKin(n.parent).creates++
 		}
 	}
 `,
 		}, {
 			File: "tree/digest.go",
-			Old:  `	return fold(fold(path^seedFamily, uint64(n.pzxid)), uint64(uint32(n.creates)))`,
-			New:  `	return fold(path^seedFamily, uint64(n.pzxid))`,
+			Old:  `	return slab.Fold(slab.Fold(path^seedFamily, uint64(k.pzxid)), uint64(uint32(k.creates)))`,
+			New:  `	return slab.Fold(path^seedFamily, uint64(k.pzxid))`,
 		}},
 	},
 	{
@@ -113,13 +113,11 @@ var trees = []Mutant{
 		Edits: []Edit{{
 			File: "tree/apply.go",
 			Old: `	t.acls.release(acl)
-	p := t.edit(parent)
-	p.pzxid = r.Zxid
+	t.editKin(parent).pzxid = r.Zxid
 `,
 			New: `	t.acls.release(acl)
-	p := t.edit(parent)
 	if r.Op != wire.OpCloseSession {
-		p.pzxid = r.Zxid
+		t.editKin(parent).pzxid = r.Zxid
 	}
 `,
 		}},

@@ -6,8 +6,10 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
@@ -17,39 +19,43 @@ import (
 
 func main() {
 	runtime.LockOSThread()
+	p := printer{os.Stdout}
 	most := flag.Int("most", 10_000_000, "the largest number of znodes and of watches")
 	only := flag.String("only", "", "znodes or watches")
 	flag.Parse()
-	fmt.Printf("%s, %d cores, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateTime))
+	fmt.Fprintf(p, "%s, %d cores, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateTime))
 	if *only != "watches" {
-		title(flatShape{}.name(), znodeColumns)
-		rows(*most, func(n int) []float64 { return znodes(flatShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
-		title(realShape{}.name(), znodeColumns)
-		rows(*most, func(n int) []float64 { return znodes(realShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
+		p.title(flatShape{}.name(), znodeColumns)
+		p.rows(*most, func(n int) []float64 { return znodes(flatShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
+		p.title(realShape{}.name(), znodeColumns)
+		p.rows(*most, func(n int) []float64 { return znodes(realShape{}, n) }, 10, 1000, 100_000, 1_000_000, 10_000_000)
 	}
 	if *only != "znodes" {
-		title("watches, each on a path of its own, a thousand to a connection", watchColumns)
-		rows(*most, func(n int) []float64 { return watches(n, spread{}) }, 1, 1000, 100_000, 1_000_000, 10_000_000)
-		title("watches of one path, each of a connection of its own", watchColumns)
-		rows(*most, func(n int) []float64 { return watches(n, crowded{}) }, 1, 1000, 100_000, 1_000_000)
+		p.title("watches, each on a path of its own, a thousand to a connection", watchColumns)
+		p.rows(*most, func(n int) []float64 { return watches(n, spread{}) }, 1, 1000, 100_000, 1_000_000, 10_000_000)
+		p.title("watches of one path, each of a connection of its own", watchColumns)
+		p.rows(*most, func(n int) []float64 { return watches(n, crowded{}) }, 1, 1000, 100_000, 1_000_000)
 	}
 }
 
+// printer writes tables for a page of documentation.
+type printer struct{ io.Writer }
+
 // rows prints a row for each of the sizes that is not over most.
-func rows(most int, measure func(n int) []float64, sizes ...int) {
+func (p printer) rows(most int, measure func(n int) []float64, sizes ...int) {
 	for _, n := range sizes {
 		if n <= most {
-			row(n, measure(n))
+			p.row(n, measure(n))
 		}
 	}
 }
 
-func title(what string, columns []string) {
-	fmt.Printf("\n%s\n\n| %s |\n|%s\n", what, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
+func (p printer) title(what string, columns []string) {
+	fmt.Fprintf(p, "\n%s\n\n| %s |\n|%s\n", what, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
 }
 
-func row(n int, figures []float64) {
-	fmt.Printf("| %d ", n)
+func (p printer) row(n int, figures []float64) {
+	fmt.Fprintf(p, "| %d ", n)
 	for _, f := range figures {
 		text := "-"
 		switch {
@@ -58,9 +64,9 @@ func row(n int, figures []float64) {
 		case !math.IsNaN(f):
 			text = strconv.FormatFloat(f, 'f', 0, 64)
 		}
-		fmt.Print("| ", text, " ")
+		fmt.Fprint(p, "| ", text, " ")
 	}
-	fmt.Println("|")
+	fmt.Fprintln(p, "|")
 }
 
 // random is the same sequence for the same n.
