@@ -3,6 +3,7 @@ package slab
 import (
 	"bytes"
 	"maps"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -107,4 +108,31 @@ func TestArenaGivesChunksBack(t *testing.T) {
 	b := a.Alloc(300)
 	a.Free(b)
 	require.Panics(t, func() { a.Free(b) }, "freed twice")
+}
+
+// TestArenaSaysWhenItIsNearlyFull: an owner is told while there is room for what it has let in, and the
+// end of the address space is a panic, never a block that is somebody else's.
+func TestArenaSaysWhenItIsNearlyFull(t *testing.T) {
+	gen := NewGeneration()
+	a := NewArena(&gen)
+	a.Alloc(100)
+	require.True(t, a.Room())
+	a.chunks = append(a.chunks, make(Blocks, maxChunks-spareChunks-len(a.chunks))...)
+	a.meta = append(a.meta, make([]chunkMeta, len(a.chunks)-len(a.meta))...)
+	require.False(t, a.Room())
+	b := a.Alloc(200)
+	require.Equal(t, len(a.chunks)-1, int(b>>blockBits))
+	a.chunks = append(a.chunks, make(Blocks, maxChunks-len(a.chunks))...)
+	a.meta = append(a.meta, make([]chunkMeta, maxChunks-len(a.meta))...)
+	a.Alloc(200) // in the chunk that is open
+	require.Panics(t, func() { a.Alloc(300) })
+	a.Free(b)
+}
+
+// TestTableEndsWithAPanic: a slot beyond the last number must not become slot 0.
+func TestTableEndsWithAPanic(t *testing.T) {
+	gen := NewGeneration()
+	table := NewTable[uint64](&gen)
+	table.slots = math.MaxUint32
+	require.Panics(t, func() { table.Extend() })
 }

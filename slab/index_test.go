@@ -37,3 +37,23 @@ func TestIndexAgainstMap(t *testing.T) {
 		require.LessOrEqual(t, 2*len(hashes), 3*int(x.buckets))
 	})
 }
+
+// TestGrowingMovesOneChain: an insert splits one bucket at most, so none of them waits for all that
+// came before it.
+func TestGrowingMovesOneChain(t *testing.T) {
+	x := NewIndex()
+	for id := uint32(1); id <= 200_000; id++ {
+		before := x.buckets
+		x.Insert(id, uint32(Hash(1, []byte{byte(id), byte(id >> 8), byte(id >> 16)})))
+		require.LessOrEqual(t, x.buckets-before, uint32(1))
+	}
+	longest := 0
+	for b := range x.buckets {
+		chain := 0
+		for l := *x.head(b); l.ID != 0; l = x.Next(l.ID) {
+			chain++
+		}
+		longest = max(longest, chain)
+	}
+	require.Less(t, longest, 20)
+}
