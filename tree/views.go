@@ -35,7 +35,8 @@ func (v *Views) Drop(view *View) {
 // EachChild calls f with the names of a znode's children, as Tree.EachChild does. Any goroutine may call
 // it while the tree changes. A name aliases the View.
 func (v *View) EachChild(n NodeID, f func(name []byte)) {
-	for id := v.nodes.At(uint32(n)).firstChild(); id != 0; {
+	k := kinOf(&v.kins, v.nodes.At(uint32(n)))
+	for id := k.firstChild(); id != 0; {
 		child := v.nodes.At(uint32(id))
 		f(v.blocks.Bytes(child.block, int(child.nameLen)))
 		id = child.next

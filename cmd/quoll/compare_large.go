@@ -198,8 +198,8 @@ func (l *larges) watches() (do func() error, err error) {
 	}
 	l.crowd, err = l.r.crowd(l.s, max(1, l.r.Large/watchersPart), "--watch="+path, "--timeout="+watchersTimeout.String())
 	return func() error {
-		_, err := l.doer.SetData(l.ctx, path, nil, wire.AnyVersion)
-		return errors.Join(err, l.crowd.await("hear of the change"))
+		_, failed := l.doer.SetData(l.ctx, path, nil, wire.AnyVersion)
+		return errors.Join(failed, l.crowd.await("hear of the change"))
 	}, err
 }
 

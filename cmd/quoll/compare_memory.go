@@ -102,8 +102,8 @@ type idleProcess struct {
 // crowd opens n sessions and waits until all are there. args are more of the command idle.
 func (r *comparing) crowd(s *side, n int, args ...string) (all crowds, err error) {
 	for left := n; left > 0; left -= idlePerProcess {
-		args := append([]string{"idle", "--servers=" + strings.Join(s.Servers(), ","), "--sessions=" + strconv.Itoa(min(left, idlePerProcess))}, args...)
-		p := &idleProcess{cmd: exec.Command(r.self, args...)}
+		line := []string{"idle", "--servers=" + strings.Join(s.Servers(), ","), "--sessions=" + strconv.Itoa(min(left, idlePerProcess))}
+		p := &idleProcess{cmd: exec.Command(r.self, append(line, args...)...)}
 		p.cmd.Stderr = &p.said
 		in, err := p.cmd.StdinPipe()
 		if err != nil {

@@ -69,8 +69,8 @@ func (p *probes) during(ctx context.Context, f func() error) (waits table.Waits,
 		running.Go(func() {
 			for !over.Load() {
 				due := clock.Now()
-				if err := once(); err != nil {
-					rec.Fail(kind, due, err.Error())
+				if failed := once(); failed != nil {
+					rec.Fail(kind, due, failed.Error())
 				} else {
 					rec.Ack(kind, due, clock.Now())
 				}
@@ -80,12 +80,12 @@ func (p *probes) during(ctx context.Context, f func() error) (waits table.Waits,
 	}
 	for i := range p.readers {
 		probe(measure.Get, func() error {
-			_, _, err := p.readers[i].Data(ctx, probePath(i))
-			return err
+			_, _, failed := p.readers[i].Data(ctx, probePath(i))
+			return failed
 		})
 		probe(measure.Set, func() error {
-			_, err := p.writers[i].SetData(ctx, probePath(i), p.data, wire.AnyVersion)
-			return err
+			_, failed := p.writers[i].SetData(ctx, probePath(i), p.data, wire.AnyVersion)
+			return failed
 		})
 	}
 	err = f()
