@@ -31,9 +31,9 @@ var layers = []layer{
 	{"election", "zab", true},
 	{"transport/jute", "", true},
 	{"transport/wire", "transport/jute zab", true},
-	{"slab", "", true},
-	{"tree", "slab transport/jute transport/wire zab", true},
-	{"session", "slab transport/wire tree zab", true},
+	{"tree/slab", "", true},
+	{"tree", "transport/jute transport/wire tree/slab zab", true},
+	{"session", "transport/wire tree tree/slab zab", true},
 	{"peer.go", "election session transport/wire tree zab", true},
 	{"peer_*.go", "election session transport/jute transport/wire tree zab", true},
 

@@ -276,7 +276,8 @@ func (c *clientConn) account() {
 // overrun gives up a client that does not read what it is told. It looks before the loop adds
 // more, so that a single answer may be of any size. The caller holds c.mu.
 func (c *clientConn) overrun() bool {
-	if c.Unread() <= c.s.share(connOutBytes, outShare) {
+	c.OutLimit = c.s.share(connOutBytes, outShare) // as it is now: others may just have been answered
+	if c.Unread() <= c.OutLimit {
 		return false
 	}
 	c.Out = nil

@@ -5,8 +5,8 @@ import (
 	"iter"
 	"slices"
 
-	"quoll/slab"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 )
 
 // ConnID numbers a client connection of this server, never reused in the life of the process.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quoll/slab"
+	"quoll/tree/slab"
 )
 
 // Freed blocks are poisoned in every test of this package.

@@ -1,6 +1,6 @@
 package session
 
-import "quoll/slab"
+import "quoll/tree/slab"
 
 // The slots of paths, connections and watches: finding them, taking new ones, giving them back.
 // 0 is none of each.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

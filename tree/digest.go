@@ -1,7 +1,7 @@
 package tree
 
 import (
-	"quoll/slab"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

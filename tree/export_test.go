@@ -1,6 +1,6 @@
 package tree
 
-import "quoll/slab"
+import "quoll/tree/slab"
 
 // Freed slots and blocks are poisoned in every test of this package.
 func init() { slab.PoisonFreed = true }

@@ -1,9 +1,9 @@
 package tree
 
 import (
-	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 )
 
 // aclID names an interned access control list; 0 names none.

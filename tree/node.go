@@ -3,8 +3,8 @@ package tree
 import (
 	"math"
 
-	"quoll/slab"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quoll/slab"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

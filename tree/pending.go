@@ -3,8 +3,8 @@ package tree
 import (
 	"slices"
 
-	"quoll/slab"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

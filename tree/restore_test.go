@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quoll/slab"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 )
 
 // Trees that cannot be, written with digests that are right: each is refused for what it is.

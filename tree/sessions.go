@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"quoll/slab"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

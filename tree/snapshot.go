@@ -7,9 +7,9 @@ import (
 	"io"
 	"math"
 
-	"quoll/slab"
 	"quoll/transport/jute"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

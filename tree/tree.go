@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"math/bits"
 
-	"quoll/slab"
 	"quoll/transport/wire"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 

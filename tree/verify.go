@@ -3,7 +3,7 @@ package tree
 import (
 	"fmt"
 
-	"quoll/slab"
+	"quoll/tree/slab"
 )
 
 // Verify recomputes from the znodes and the sessions all that Apply keeps up to date: the digest,

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"quoll/slab"
 	"quoll/transport/jute"
+	"quoll/tree/slab"
 	"quoll/zab"
 )
 
