@@ -353,7 +353,9 @@ func (s *Server) settle(answers []Answer) {
 		}
 		c.mu.Lock()
 		joining := c.Joining()
-		s.peer.Settle(&c.Conn, a)
+		if !c.overrun() {
+			s.peer.Settle(&c.Conn, a)
+		}
 		c.answered(a.Seq)
 		c.account()
 		c.mu.Unlock()
