@@ -123,32 +123,39 @@ var broken = []Defect{
 		Name: "no-fsync", What: "forceSync=no, and every kill is a loss of power", Edits: lazyDisk, Config: []string{"forceSync=no"},
 		Workload: "set", Nemesis: []string{"kill-all"},
 	},
+	{
+		Name: "no-versions", What: "setData does not look at the version", Edits: []mutants.Edit{{
+			File: "tree/prep.go",
+			Old: `	if !versionMatches(q.Version, n.version) {
+		return wire.BadVersion
+	}
+	if !p.tree.arena.Room() {`,
+			New: `	if !p.tree.arena.Room() {`,
+		}}, Workload: "counter",
+	},
+	{
+		Name: "ephemerals-stay", What: "closing a session forgets its first ephemeral", Edits: []mutants.Edit{{
+			File: "tree/prep.go",
+			Old:  `	paths := p.ephemeralsOf(id, s)`,
+			New: `	paths := p.ephemeralsOf(id, s)
+	if len(paths) > 0 {
+		paths = paths[1:]
+	}`,
+		}}, Workload: "ephemeral", Nemesis: []string{"clients"},
+	},
 	{Name: "M1", Mutant: "M1", Edits: lazyDisk, Workload: "set", Nemesis: []string{"kill-all"}},
-	{Name: "M2", Mutant: "M2", Workload: "set", Nemesis: []string{"isolate-leader", "halves"}},
-	{Name: "M3a", Mutant: "M3a", Workload: "set", Nemesis: []string{"isolate-leader", "kill-leader"}},
 	{Name: "M4", Mutant: "M4", Workload: "registers", Nemesis: []string{"isolate-leader", "pause-leader"}},
-	{Name: "M8", Mutant: "M8", Workload: "set", Nemesis: []string{"isolate-leader", "kill-leader"}},
 	{Name: "M9", Mutant: "M9", Workload: "append", Nemesis: []string{"kill-leader", "isolate-leader"}},
-	{Name: "M11", Mutant: "M11", Workload: "bank", Nemesis: []string{"kill"}},
+	{Name: "M11", Mutant: "M11", Workload: "ephemeral", Nemesis: []string{"pause", "clients"}},
 	{Name: "M12a", Mutant: "M12a", Workload: "watch", Nemesis: nil},
 	{Name: "M12b", Mutant: "M12b", Workload: "watch", Nemesis: nil},
 	{Name: "M13a", Mutant: "M13a", Workload: "registers", Nemesis: []string{"slow-net", "pause"}},
-	{Name: "M13b", Mutant: "M13b", Workload: "registers", Nemesis: []string{"isolate-leader", "pause-leader"}},
-	{Name: "M14", Mutant: "M14", Workload: "sequence", Nemesis: []string{"kill-all"}},
+	{Name: "M14", Mutant: "M14", Workload: "queue", Nemesis: []string{"kill-all"}},
 	{Name: "M30", Mutant: "M30", Workload: "mixed", Nemesis: []string{"kill"}},
-	{Name: "M31", Mutant: "M31", Workload: "ephemeral", Nemesis: []string{"kill"}},
-	{Name: "M32a", Mutant: "M32a", Workload: "mixed", Nemesis: []string{"kill"}},
-	{Name: "M33", Mutant: "M33", Workload: "registers", Nemesis: []string{"kill", "pause", "slow-net"}},
 	{Name: "M34", Mutant: "M34", Workload: "register", Nemesis: nil},
 	{Name: "M36", Mutant: "M36", Workload: "ephemeral", Nemesis: []string{"kill-leader", "pause-leader"}},
-	{Name: "M19", Mutant: "M19", Workload: "set", Nemesis: []string{"kill"}},
 	{Name: "M23", Mutant: "M23", Workload: "registers", Nemesis: []string{"isolate-leader"}},
-	{Name: "M29", Mutant: "M29", Workload: "set", Nemesis: []string{"kill-leader"}},
-	{Name: "M37", Mutant: "M37", Workload: "set", Nemesis: []string{"wipe"}},
-	{Name: "M10", Mutant: "M10", Config: []string{"snapCount=100"}, Workload: "set", Nemesis: []string{"kill-all"}},
-	{Name: "M35", Mutant: "M35", Workload: "set", Nemesis: []string{"isolate-leader", "kill-leader"}},
 	{Name: "M17b", Mutant: "M17b", Workload: "mixed", Nemesis: []string{"isolate-leader", "pause-leader"}},
-	{Name: "M18", Mutant: "M18", Workload: "set", Nemesis: []string{"isolate-leader", "pause-leader"}},
 }
 
 var honest = []Defect{

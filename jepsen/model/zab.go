@@ -496,12 +496,14 @@ func (m *Zab) Restarts(id zab.ServerID) {
 // still under way is refused here; and rightly, since what rests on it may be lost. Only a promise
 // that every other voter has given as well, or a later one, may still be counted by whom it was given:
 // nobody is left whom the forgotten one could help in an earlier epoch. The server counts
-// again once it has adopted an epoch that is not below its promises, lest it helps commit what the
-// leader it made never hears of, and holds what is committed, if that needed its copy.
+// again once it has adopted an epoch that is not below those that its promises have made somebody lead, lest it
+// helps commit what that leader never hears of, and holds what is committed, if that needed its copy. A promise that
+// nobody has used, and now nobody may, binds it no more.
 func (m *Zab) Wiped(id zab.ServerID) {
-	old := m.forget(id)
+	vowed := max(m.forget(id), m.servers[id].vowed)
+	m.servers[id] = m.blank(id)
 	s := m.servers[id]
-	s.forgetful, s.owes, s.vowed = true, m.txns[0], max(old.accepted, old.vowed)
+	s.forgetful, s.owes, s.vowed = true, m.txns[0], vowed
 	var others zab.Set
 	for _, voter := range m.ensemble.Voters() {
 		if o := m.servers[voter]; o.counts() && o.history.has(m.canon.last()) {
@@ -520,12 +522,14 @@ func (m *Zab) Wiped(id zab.ServerID) {
 // promised what it had.
 func (m *Zab) Restored(id zab.ServerID, accepted, current zab.Epoch, last zab.Zxid) {
 	m.forget(id)
+	m.servers[id] = m.blank(id)
 	s := m.servers[id]
 	s.accepted, s.current, s.history = accepted, current, m.prefix(m.txns[last])
 }
 
-// forget makes a server a new one, whose earlier words count no more, and returns what it was.
-func (m *Zab) forget(id zab.ServerID) (old *server) {
+// forget takes back what a server has said, whose words count no more. It returns the latest epoch that it has
+// promised to somebody who leads it, or whom its promise still helps to.
+func (m *Zab) forget(id zab.ServerID) (vowed zab.Epoch) {
 	least := ^zab.Epoch(0) // that all other voters have promised
 	for _, voter := range m.ensemble.Voters() {
 		if voter != id {
@@ -533,13 +537,14 @@ func (m *Zab) forget(id zab.ServerID) (old *server) {
 		}
 	}
 	for e, ep := range m.epochs {
+		if _, promised := ep.promised[id]; promised && (ep.leader != 0 || e <= least) {
+			vowed = max(vowed, e)
+		}
 		if e > least {
 			delete(ep.promised, id)
 		}
 		delete(ep.accepted, id)
 		ep.adopted.Remove(id)
 	}
-	old = m.servers[id]
-	m.servers[id] = m.blank(id)
-	return old
+	return vowed
 }

@@ -216,6 +216,14 @@ func TestWiped(t *testing.T) {
 	s.canon(zxid(1, 1))
 
 	s = broadcasting(t)
+	s.promise(2, 2) // to itself, and no other server has promised: nobody leads epoch 2, and nobody will by that promise
+	s.x.m.Wiped(2)
+	s.promise(1, 2)
+	s.adopt(1, 2)
+	s.log(zxid(1, 1), 2)
+	require.False(t, s.x.m.servers[2].forgetful)
+
+	s = broadcasting(t)
 	s.x.m.Wiped(3) // nobody needs it
 	s.promise(2, 3)
 	require.Empty(t, s.x.m.epoch(2).promised)
