@@ -36,16 +36,7 @@ func (p *profiler) file(kind string) (*os.File, error) {
 // toggle begins a profile, or ends the one under way. It returns what it did.
 func (p *profiler) toggle() (did string, err error) {
 	if p.cpu == nil {
-		p.n++
-		f, err := p.file("cpu")
-		if err != nil {
-			return "", err
-		}
-		if err = pprof.StartCPUProfile(f); err != nil {
-			return "", errors.Join(err, f.Close())
-		}
-		p.cpu = f
-		return "profile begun, " + f.Name(), nil
+		return p.begin()
 	}
 	pprof.StopCPUProfile()
 	name := p.cpu.Name()
@@ -55,7 +46,20 @@ func (p *profiler) toggle() (did string, err error) {
 	if err = errors.Join(err, failed); failed != nil {
 		return "", err
 	}
-	return "profile ended, " + name + " and " + f.Name(), errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	return "ended, " + name + " and " + f.Name(), errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+}
+
+func (p *profiler) begin() (did string, err error) {
+	p.n++
+	f, err := p.file("cpu")
+	if err != nil {
+		return "", err
+	}
+	if err = pprof.StartCPUProfile(f); err != nil {
+		return "", errors.Join(err, f.Close())
+	}
+	p.cpu = f
+	return "begun, " + f.Name(), nil
 }
 
 // run toggles at each SIGUSR2. A profile under way when ctx ends is ended.
@@ -72,7 +76,7 @@ func (p *profiler) run(ctx context.Context, log *slog.Logger) {
 		if did, err := p.toggle(); err != nil {
 			log.Error("no profile", "err", err)
 		} else {
-			log.Info(did)
+			log.Info("profile", "what", did)
 		}
 	}
 }
