@@ -27,7 +27,7 @@ import (
 func quollBinary(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "quoll")
-	out, err := exec.Command("go", "build", "-o", binary, "quoll/cmd/quoll").CombinedOutput()
+	out, err := exec.Command("go", "build", "-pgo=off", "-o", binary, "quoll/cmd/quoll").CombinedOutput()
 	require.NoError(t, err, string(out))
 	return binary
 }

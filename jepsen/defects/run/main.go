@@ -199,7 +199,7 @@ func build(ctx context.Context, d *defects.Defect, f *finding, root, dir string)
 		f.title = all[i].Title
 	}
 	binary := filepath.Join(dir, "quoll")
-	args := []string{"build", "-o", binary}
+	args := []string{"build", "-pgo=off", "-o", binary}
 	if len(m.Edits) > 0 {
 		overlay, err := m.Overlay(root, dir)
 		if err != nil {

@@ -92,7 +92,7 @@ func (h *hunt) one(ctx context.Context, m *mutants.Mutant) (v verdict, err error
 
 // build makes the program, with files replaced if there is an overlay.
 func (h *hunt) build(ctx context.Context, binary, overlay string) error {
-	args := []string{"build", "-ldflags=-s -w", "-o", binary} // without what only debuggers want
+	args := []string{"build", "-pgo=off", "-ldflags=-s -w", "-o", binary} // without what only debuggers want
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
