@@ -289,3 +289,31 @@ func TestServerAllocations(t *testing.T) {
 		require.Less(t, allocs, 2.0, "on three servers together, a third of them those of disks and networks in memory")
 	})
 }
+
+// TestReadsAllocateNothing: what is read goes from the tree into the connection's buffer.
+func TestReadsAllocateNothing(t *testing.T) {
+	w := newAllocWorld(t, 1)
+	s := w.servers[0]
+	c, _ := w.writer(s)
+	path := znodeOf(c)
+	for _, op := range []wire.Op{wire.OpGetData, wire.OpExists, wire.OpGetACL, wire.OpGetChildren, wire.OpGetChildren2} {
+		body := plain(path)
+		if op == wire.OpGetACL {
+			r := wire.PathRequest{Path: []byte(path)}
+			body = r.Append
+		}
+		frame := request(7, op, body)[wire.LengthSize:]
+		read := func() {
+			c.Out = c.Out[:0]
+			s.frame(c, frame)
+		}
+		read()
+		require.NotEmpty(t, c.Out)
+		require.Zero(t, testing.AllocsPerRun(100, read), op)
+	}
+	ping := request(wire.XidPing, wire.OpPing, nil)[wire.LengthSize:]
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		c.Out = c.Out[:0]
+		s.frame(c, ping)
+	}))
+}

@@ -10,24 +10,6 @@ import (
 	"quoll/tree"
 )
 
-// readers is what answers each operation that needs no txn. A reader appends the body of the
-// reply to c.Out and returns OK, or returns the code to send without a body.
-var readers = map[wire.Op]func(p *Peer, c *Conn, d *jute.Decoder) wire.Code{
-	wire.OpSync:                 (*Peer).readSync,
-	wire.OpExists:               (*Peer).readExists,
-	wire.OpGetData:              (*Peer).readData,
-	wire.OpGetACL:               (*Peer).readACL,
-	wire.OpGetChildren:          (*Peer).readChildren,
-	wire.OpGetChildren2:         (*Peer).readChildren2,
-	wire.OpGetEphemerals:        (*Peer).readEphemerals,
-	wire.OpGetAllChildrenNumber: (*Peer).readDescendants,
-	wire.OpMultiRead:            (*Peer).readMulti,
-	wire.OpAddWatch:             (*Peer).readAddWatch,
-	wire.OpCheckWatches:         (*Peer).readCheckWatches,
-	wire.OpRemoveWatches:        (*Peer).readRemoveWatches,
-	wire.OpWhoAmI:               (*Peer).readWhoAmI,
-}
-
 // read answers a frame that needs no txn from the tree as it stands.
 func (p *Peer) read(c *Conn, frame []byte) {
 	d := jute.NewDecoder(frame)
@@ -44,14 +26,14 @@ func (p *Peer) read(c *Conn, frame []byte) {
 		return
 	default:
 	}
-	reader, ok := readers[h.Op]
-	if !ok { // an operation that nobody knows, or that only a multi may hold (3.3)
-		c.answer(h.Xid, -1, wire.Unimplemented)
+	start := c.begin(h.Xid, z, wire.OK)
+	code, known := p.readBody(c, h.Op, &d)
+	if !known {
+		c.Out = c.Out[:start]
+		c.answer(h.Xid, -1, code)
 		c.finish()
 		return
 	}
-	start := c.begin(h.Xid, z, wire.OK)
-	code := reader(p, c, &d)
 	if code == wire.OK && d.Err() != nil {
 		code = wire.MarshallingError
 	}
@@ -59,6 +41,43 @@ func (p *Peer) read(c *Conn, frame []byte) {
 		c.Out = wire.FailReply(c.Out, start, code)
 	}
 	c.end(start)
+}
+
+// readBody appends the body of the reply to an operation that needs no txn, unless it fails. known is false for an
+// operation that nobody knows, or that only a multi may hold (3.3). It is a switch and no table: through a
+// pointer to a function the decoder would be an allocation for each read.
+func (p *Peer) readBody(c *Conn, op wire.Op, d *jute.Decoder) (code wire.Code, known bool) {
+	switch op {
+	case wire.OpSync:
+		code = p.readSync(c, d)
+	case wire.OpExists:
+		code = p.readExists(c, d)
+	case wire.OpGetData:
+		code = p.readData(c, d)
+	case wire.OpGetACL:
+		code = p.readACL(c, d)
+	case wire.OpGetChildren:
+		code = p.readChildren(c, d)
+	case wire.OpGetChildren2:
+		code = p.readChildren2(c, d)
+	case wire.OpGetEphemerals:
+		code = p.readEphemerals(c, d)
+	case wire.OpGetAllChildrenNumber:
+		code = p.readDescendants(c, d)
+	case wire.OpMultiRead:
+		code = p.readMulti(c, d)
+	case wire.OpAddWatch:
+		code = p.readAddWatch(c, d)
+	case wire.OpCheckWatches:
+		code = p.readCheckWatches(c, d)
+	case wire.OpRemoveWatches:
+		code = p.readRemoveWatches(c, d)
+	case wire.OpWhoAmI:
+		code = p.readWhoAmI(c, d)
+	default:
+		return wire.Unimplemented, false
+	}
+	return code, true
 }
 
 // node finds the znode of a request and checks that c may do perm with it. An empty path is the
