@@ -22,7 +22,7 @@ type snapshotter struct {
 	txns  int // applied since the last snapshot began
 	bytes int64
 	limit distance
-	took  time.Duration // by the last snapshot
+	rests time.Time // until then: as long as the last snapshot took
 }
 
 // distance says when the next snapshot is due: at the first that is reached.
@@ -38,8 +38,17 @@ type distance struct {
 // write a snapshot every other second for nothing, and a few large txns cost as much as a million.
 const (
 	replayBudget  = time.Second
-	replayPerTxn  = 3 * time.Microsecond // a create, on a slow core; docs/PERFORMANCE.md
-	replayPerByte = 2 * time.Nanosecond
+	replayPerTxn  = 1200 * time.Nanosecond // setData at random in a million znodes; docs/PERFORMANCE.md
+	replayPerByte = time.Nanosecond
+)
+
+// A snapshot is written at leisure: for the time that a piece took, the writer rests three times as long, and
+// as long as the whole took before it begins the next. So snapshots take a quarter of a core at most, and an eighth
+// for long, whatever the load and the tree: written at once, those of a server under load cost its clients a good
+// part of a second. A start after a crash has more to replay instead, when both are large.
+const (
+	restPerWork = 3
+	restMost    = 50 * time.Millisecond // at a time
 )
 
 // replayCost estimates what replaying takes.
@@ -63,16 +72,14 @@ func newSnapshotter(s *Server) *snapshotter {
 }
 
 // draw picks the distance to the next snapshot between half and all of what is allowed, so that
-// the servers of an ensemble do not write theirs at the same time. A large tree may cost as much
-// replay as its snapshot took to write: else it would do nothing but write snapshots.
+// the servers of an ensemble do not write theirs at the same time.
 func (n *snapshotter) draw() {
 	n.txns, n.bytes = 0, 0
 	n.limit = distance{txns: math.MaxInt, bytes: math.MaxInt64, replay: math.MaxInt64}
 	if count := n.s.cfg.SnapCount; count > 0 {
 		n.limit.txns = count/2 + rand.IntN(count/2+1)
 	} else {
-		budget := max(replayBudget, n.took)
-		n.limit.replay = budget/2 + rand.N(budget/2+1)
+		n.limit.replay = replayBudget/2 + rand.N(replayBudget/2+1)
 	}
 	if size := n.s.cfg.SnapSizeLimit; size > 0 {
 		n.limit.bytes = size/2 + rand.Int64N(size/2+1)
@@ -81,7 +88,8 @@ func (n *snapshotter) draw() {
 
 // due reports whether enough went by since the last snapshot.
 func (n *snapshotter) due() bool {
-	return n.txns >= n.limit.txns || n.bytes >= n.limit.bytes || replayCost(n.txns, n.bytes) >= n.limit.replay
+	return n.txns >= n.limit.txns || n.bytes >= n.limit.bytes ||
+		replayCost(n.txns, n.bytes) >= n.limit.replay && !time.Now().Before(n.rests)
 }
 
 // applied counts txns and starts a snapshot when one is due.
@@ -109,25 +117,43 @@ func (n *snapshotter) run(ctx context.Context) {
 	}
 }
 
-// untilDone is a writer that fails once ctx has ended: a server that stops does not wait for a
-// snapshot, the log has everything.
-type untilDone struct {
-	ctx context.Context
-	w   io.Writer
+// leisure is a writer that rests between pieces, and fails once ctx has ended: a server that stops does
+// not wait for a snapshot, the log has everything.
+type leisure struct {
+	ctx   context.Context
+	w     io.Writer
+	since time.Time // of the work on the next piece
+	debt  time.Duration
 }
 
 // Write implements io.Writer.
-func (u untilDone) Write(b []byte) (int, error) {
-	if err := context.Cause(u.ctx); err != nil {
+func (l *leisure) Write(b []byte) (int, error) {
+	if err := context.Cause(l.ctx); err != nil {
 		return 0, err
 	}
-	return u.w.Write(b)
+	n, err := l.w.Write(b)
+	now := time.Now()
+	l.debt += restPerWork * now.Sub(l.since)
+	if l.debt >= restMost/10 { // shorter, it would be the timers that are busy
+		pause := min(l.debt, restMost)
+		rest := time.NewTimer(pause)
+		select {
+		case <-rest.C:
+		case <-l.ctx.Done():
+			rest.Stop()
+		}
+		l.debt -= pause
+		now = time.Now()
+	}
+	l.since = now
+	return n, err
 }
 
 func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone {
 	done := &snapshotDone{view: view, zxid: view.Zxid()}
 	start := time.Now()
-	if done.err = n.s.log.CreateSnapshot(done.zxid, func(w io.Writer) error { return view.Write(untilDone{ctx, w}) }); done.err != nil {
+	write := func(w io.Writer) error { return view.Write(&leisure{ctx: ctx, w: w, since: time.Now()}) }
+	if done.err = n.s.log.CreateSnapshot(done.zxid, write); done.err != nil {
 		return done
 	}
 	done.took = time.Since(start)
@@ -144,7 +170,7 @@ func (n *snapshotter) write(ctx context.Context, view *tree.View) *snapshotDone 
 // log lives.
 func (s *Server) snapshotted(done *snapshotDone) {
 	s.views.Drop(done.view)
-	s.snaps.busy, s.snaps.took = false, done.took
+	s.snaps.busy, s.snaps.rests = false, time.Now().Add(done.took)
 	if done.err != nil {
 		s.logger.Error("snapshot failed; the log keeps everything", "zxid", done.zxid, "err", done.err)
 		if err := s.log.Err(); err != nil {

@@ -1,7 +1,10 @@
 package quoll
 
 import (
+	"context"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -11,17 +14,16 @@ import (
 // Unless the operator counts txns, what a start would have to replay says when a snapshot is due.
 func TestSnapshotIsDueByTheCostOfReplay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		took := time.Duration(rapid.Int64Range(0, int64(5*time.Second)).Draw(t, "took"))
 		each := rapid.IntRange(0, 1<<20).Draw(t, "bytes of a txn")
-		n := &snapshotter{s: &Server{}, took: took}
+		n := &snapshotter{s: &Server{}}
 		n.draw()
 		for !n.due() {
 			n.txns++
 			n.bytes += int64(each)
 		}
-		cost, budget := replayCost(n.txns, n.bytes), max(time.Second, took)
-		require.GreaterOrEqual(t, cost, budget/2)
-		require.LessOrEqual(t, cost, budget+replayCost(1, int64(each)))
+		cost := replayCost(n.txns, n.bytes)
+		require.GreaterOrEqual(t, cost, replayBudget/2)
+		require.LessOrEqual(t, cost, replayBudget+replayCost(1, int64(each)))
 	})
 }
 
@@ -39,4 +41,51 @@ func TestSnapCountIsHonoured(t *testing.T) {
 	n.draw()
 	n.bytes = 1 << 30
 	require.True(t, n.due(), "nor is the limit of bytes forgotten")
+}
+
+// A large tree under load does nothing but write snapshots, if nobody stops it; but who counts txns is obeyed.
+func TestSnapshotsRest(t *testing.T) {
+	s := &Server{}
+	n := newSnapshotter(s)
+	n.txns, n.rests = 1<<30, time.Now().Add(time.Hour)
+	require.False(t, n.due())
+	n.rests = time.Now()
+	require.True(t, n.due())
+	s.cfg.SnapCount = 1000
+	n.draw()
+	n.txns, n.rests = 1000, time.Now().Add(time.Hour)
+	require.True(t, n.due())
+}
+
+// slowWriter takes its time.
+type slowWriter time.Duration
+
+func (w slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(w))
+	return len(b), nil
+}
+
+// A snapshot works a quarter of the time, whether its pieces are quick or slow; one that is to stop does not rest.
+func TestSnapshotsAreWrittenAtLeisure(t *testing.T) {
+	for _, piece := range []time.Duration{50 * time.Microsecond, 3 * time.Millisecond, 10 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			l := &leisure{ctx: ctx, w: slowWriter(piece), since: time.Now()}
+			begin := time.Now()
+			const pieces = 1000
+			for range pieces {
+				n, err := l.Write(make([]byte, 10))
+				require.NoError(t, err)
+				require.Equal(t, 10, n)
+			}
+			require.InEpsilon(t, (1+restPerWork)*pieces*piece, time.Since(begin), 0.1)
+			l.w = io.Discard
+			l.debt = time.Hour
+			cancel()
+			begin = time.Now()
+			_, err := l.Write(nil)
+			require.Error(t, err)
+			require.Zero(t, time.Since(begin))
+		})
+	}
 }

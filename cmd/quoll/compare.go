@@ -144,7 +144,7 @@ func (r *comparing) stages() []stage {
 		},
 		{
 			name: "full", rows: full,
-			first: r.fills, steps: []func() error{r.lowest, r.fullGaps, r.restarts},
+			first: r.fills, steps: []func() error{r.restarts, r.lowest, r.fullGaps},
 		},
 		{
 			name: "large", rows: []string{"values", "multis", "watches", "expiry", "ephemerals", "list-tenth", "list"},
