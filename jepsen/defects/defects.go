@@ -150,7 +150,6 @@ var broken = []Defect{
 	{Name: "M12a", Mutant: "M12a", Workload: "watch", Nemesis: nil},
 	{Name: "M12b", Mutant: "M12b", Workload: "watch", Nemesis: nil},
 	{Name: "M13a", Mutant: "M13a", Workload: "registers", Nemesis: []string{"slow-net", "pause"}},
-	{Name: "M14", Mutant: "M14", Workload: "queue", Nemesis: []string{"kill-all"}},
 	{Name: "M30", Mutant: "M30", Workload: "mixed", Nemesis: []string{"kill"}},
 	{Name: "M34", Mutant: "M34", Workload: "register", Nemesis: nil},
 	{Name: "M36", Mutant: "M36", Workload: "ephemeral", Nemesis: []string{"kill-leader", "pause-leader"}},
