@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// gate holds back the requests of clients while there is no leader. Clients stay connected and their requests stay in the socket: nothing is queued twice.
+// gate holds back the requests of clients while there is no leader. Clients stay connected and their
+// requests stay in the socket: nothing is queued twice.
 type gate struct {
 	isOpen atomic.Bool // fast path
 	mu     sync.Mutex

@@ -21,6 +21,18 @@ func readAll(paths ...string) history.Op {
 	return op
 }
 
+// outlived lets a session end that has the ephemeral /e, and its client hear of that, and returns another one, which
+// has synced since.
+func outlived(b *build) int {
+	c, d := b.open(1), b.open(2)
+	b.do(c, createAs("/e", "0", wire.Ephemeral))
+	b.now += timeoutMs * 1000
+	b.do(d, create("/b", "0"))
+	b.refuse(c)
+	b.do(d, sync("/"))
+	return d
+}
+
 // queued puts items into a queue and returns the connections of who did and of another client.
 func queued(b *build, items ...string) (c, d int) {
 	c, d = b.open(1), b.open(2)
@@ -147,13 +159,7 @@ var aloneStories = []story{
 	}, fails("C-DUR")),
 
 	without("an ephemeral is shown long after its client was told of the end", func(b *build) {
-		c, d := b.open(1), b.open(2)
-		b.do(c, createAs("/e", "0", wire.Ephemeral))
-		b.now += timeoutMs * 1000
-		b.do(d, create("/b", "0"))
-		b.refuse(c)
-		b.do(d, sync("/"))
-		b.do(d, exists("/e"))
+		b.do(outlived(b), exists("/e"))
 	}, fails("C-EPHLIFE")),
 	without("a session that is over writes", func(b *build) {
 		c, d := b.open(1), b.open(2)
@@ -211,13 +217,7 @@ var aloneStories = []story{
 		b.Ops[x].Result.Results = []history.Result{{Kind: wire.OpGetData, Data: []byte("60")}, {Kind: wire.OpGetData, Data: []byte("100 y")}}
 	}, fails("C-DUR")), // which part of the multi is missing only the stats say
 	without("an ephemeral is listed long after its client was told of the end", func(b *build) {
-		c, d := b.open(1), b.open(2)
-		b.do(c, createAs("/e", "0", wire.Ephemeral))
-		b.now += timeoutMs * 1000
-		b.do(d, create("/b", "0"))
-		b.refuse(c)
-		b.do(d, sync("/"))
-		b.do(d, children("/"))
+		b.do(outlived(b), children("/"))
 	}, fails("C-EPHLIFE")),
 	without("events without zxids", func(b *build) {
 		c, d := two(b)
