@@ -148,6 +148,7 @@ func (s *Server) tick() {
 }
 
 func (s *Server) tickOnce(now time.Time) {
+	s.snaps.tick(now)
 	s.peer.Tick(&s.act)
 	if s.clients.due(s.reportTicks) && s.peer.Serving() {
 		s.peer.Touch(s.clients.heard(now), &s.act)

@@ -23,6 +23,9 @@ type snapshotter struct {
 	bytes int64
 	limit distance
 	rests time.Time // until then: as long as the last snapshot took
+
+	since  time.Time // of the second under way, see tick
+	second int       // txns in it
 }
 
 // distance says when the next snapshot is due: at the first that is reached.
@@ -49,6 +52,14 @@ const (
 const (
 	restPerWork = 3
 	restMost    = 50 * time.Millisecond // at a time
+)
+
+// When next to nothing is written, a snapshot is due for an eighth of the budget: who restarts a server in a quiet
+// hour, or after a load, hardly has to wait. Txns that keep coming at the most that counts as calm are worth
+// a snapshot every quarter of an hour.
+const (
+	calmTxns   = 100 // in a second
+	calmReplay = replayBudget / 8
 )
 
 // replayCost estimates what replaying takes.
@@ -95,10 +106,31 @@ func (n *snapshotter) due() bool {
 // applied counts txns and starts a snapshot when one is due.
 func (n *snapshotter) applied(txns []zab.Txn) {
 	n.txns += len(txns)
+	n.second += len(txns)
 	for i := range txns {
 		n.bytes += int64(len(txns[i].Data))
 	}
-	if n.busy || !n.due() {
+	if n.due() {
+		n.begin()
+	}
+}
+
+// tick ends a second if it is over, and starts a snapshot when it was a calm one and there is enough to replay. Who
+// counts txns is obeyed.
+func (n *snapshotter) tick(now time.Time) {
+	if now.Sub(n.since) < time.Second {
+		return
+	}
+	calm := n.second < calmTxns && n.s.cfg.SnapCount == 0
+	n.since, n.second = now, 0
+	if calm && replayCost(n.txns, n.bytes) >= calmReplay {
+		n.begin()
+	}
+}
+
+// begin starts a snapshot, unless one is being written.
+func (n *snapshotter) begin() {
+	if n.busy {
 		return
 	}
 	n.busy = true

@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"quoll/tree"
+	"quoll/zab"
 )
 
 // Unless the operator counts txns, what a start would have to replay says when a snapshot is due.
@@ -55,6 +58,38 @@ func TestSnapshotsRest(t *testing.T) {
 	n.draw()
 	n.txns, n.rests = 1000, time.Now().Add(time.Hour)
 	require.True(t, n.due())
+}
+
+// After a load, and in a quiet hour, less than the budget is worth a snapshot. A second of load is not calm, whatever
+// snapshots were begun in it, and who counts txns is obeyed.
+func TestSnapshotInCalm(t *testing.T) {
+	s := &Server{peer: &Peer{tree: tree.New(tree.Options{})}}
+	n := newSnapshotter(s)
+	now := time.Now()
+	second := func(txns int) (begun bool) {
+		n.applied(make([]zab.Txn, txns))
+		now = now.Add(time.Second)
+		n.tick(now)
+		if begun = n.busy; begun {
+			s.views.Drop(<-n.work)
+			n.busy = false
+		}
+		return begun
+	}
+	n.tick(now)
+	enough := int(calmReplay/replayPerTxn) + 1
+	require.False(t, second(enough), "nobody is calm in a load")
+	require.True(t, second(calmTxns-1))
+	require.False(t, second(0), "there is nothing more to replay")
+	require.False(t, second(enough-1))
+	require.False(t, second(0), "nor is it worth it")
+	n.limit.replay = 2 * calmReplay
+	require.True(t, second(2*enough), "it was due")
+	require.False(t, second(0))
+	s.cfg.SnapCount = 10 * enough
+	n.draw()
+	require.False(t, second(enough))
+	require.False(t, second(0))
 }
 
 // slowWriter takes its time.

@@ -8,17 +8,15 @@ import "quoll/tree/slab"
 func (w *Watches) hashPath(path []byte) uint32 { return uint32(slab.Hash(w.seed, path)) }
 
 func (w *Watches) findPath(path []byte) uint32 {
-	hash := w.hashPath(path)
-	l := w.byPath.First(hash)
-	for l.ID != 0 {
-		if l.Hash == hash {
-			if p := w.paths.At(l.ID); string(w.text.Bytes(p.text, int(p.size))) == string(path) {
-				break
-			}
+	for found := w.byPath.Search(w.hashPath(path)); ; {
+		slot := found.Next()
+		if slot == 0 {
+			return 0
 		}
-		l = w.byPath.Next(l.ID)
+		if p := w.paths.At(slot); string(w.text.Bytes(p.text, int(p.size))) == string(path) {
+			return slot
+		}
 	}
-	return l.ID
 }
 
 func (w *Watches) newPath(path string) uint32 {
@@ -46,12 +44,12 @@ func (w *Watches) dropPath(slot uint32) {
 func (w *Watches) hashConn(c ConnID) uint32 { return uint32(slab.Fold(w.seed, uint64(c))) }
 
 func (w *Watches) findConn(c ConnID) uint32 {
-	hash := w.hashConn(c)
-	l := w.byConn.First(hash)
-	for l.ID != 0 && (l.Hash != hash || w.conns.At(l.ID).id != c) {
-		l = w.byConn.Next(l.ID)
+	found := w.byConn.Search(w.hashConn(c))
+	slot := found.Next()
+	for slot != 0 && w.conns.At(slot).id != c {
+		slot = found.Next()
 	}
-	return l.ID
+	return slot
 }
 
 func (w *Watches) newConn(c ConnID) uint32 {
@@ -83,17 +81,15 @@ func (w *Watches) findWatch(path, conn uint32) uint32 {
 	if path == 0 || conn == 0 {
 		return 0
 	}
-	hash := w.hashWatch(path, conn)
-	l := w.byPair.First(hash)
-	for l.ID != 0 {
-		if l.Hash == hash {
-			if x := w.watches.At(l.ID); x.path == path && x.conn() == conn {
-				break
-			}
+	for found := w.byPair.Search(w.hashWatch(path, conn)); ; {
+		id := found.Next()
+		if id == 0 {
+			return 0
 		}
-		l = w.byPair.Next(l.ID)
+		if x := w.watches.At(id); x.path == path && x.conn() == conn {
+			return id
+		}
 	}
-	return l.ID
 }
 
 // newWatch puts a watch without modes at the head of both of its lists.

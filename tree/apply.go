@@ -123,7 +123,7 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 	}
 	hash := pathHash(parentPath)
 	t.sum -= t.familyTerm(hash, t.at(parent))
-	id := t.attach(parent, 0, name, c.data, node{
+	id := t.attach(parent, name, c.data, node{
 		czxid: r.Zxid, mzxid: r.Zxid, ctime: r.TimeMs, mtime: r.TimeMs, acl: t.acls.intern(c.acl),
 	}, kin{pzxid: r.Zxid, owner: c.owner})
 	k := t.editKin(parent)

@@ -204,10 +204,18 @@ func nodeData(blocks slab.Blocks, n *node) []byte {
 	return blocks.Bytes(n.block, end)[n.nameLen:end:end]
 }
 
-// attach links a new znode as the first child of parent, which counts it, or as the next sibling
-// of elder when that is not 0. The slot gets the values of n and k, a block for name and data, and
-// its place in the index.
-func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node, k kin) NodeID {
+// attach links a new znode as the first child of parent, which counts it. The slot gets the values of n and k,
+// a block for name and data, and its place in the index. Without a parent it is the root, which has no name.
+func (t *Tree) attach(parent NodeID, name, data []byte, n node, k kin) NodeID {
+	id := t.hang(parent, 0, name, data, n, k)
+	if parent != 0 {
+		t.index.Insert(uint32(id), t.hashName(parent, name))
+	}
+	return id
+}
+
+// hang is attach without the index; elder, when it is not 0, is the sibling in front.
+func (t *Tree) hang(parent, elder NodeID, name, data []byte, n node, k kin) NodeID {
 	id := t.allocNode()
 	n.parent = parent
 	n.nameLen, n.dataLen = uint32(len(name)), int32(len(data))
@@ -222,7 +230,6 @@ func (t *Tree) attach(parent, elder NodeID, name, data []byte, n node, k kin) No
 	}
 	if parent != 0 {
 		t.linkSibling(id, parent, elder, &n)
-		t.index.Insert(uint32(id), t.hashName(parent, name))
 	}
 	*t.nodes.Edit(uint32(id)) = n
 	if is := kindOf(k.owner); is == container || is == expiring {

@@ -16,18 +16,18 @@ func TestRestoreRefusesImpossibleTrees(t *testing.T) {
 	for what, spoil := range map[string]func(tr *Tree){
 		"a name comes twice": func(tr *Tree) {
 			for range 2 {
-				id := tr.attach(rootID, 0, []byte("twin"), nil, node{acl: acl(tr)}, kin{})
+				id := tr.attach(rootID, []byte("twin"), nil, node{acl: acl(tr)}, kin{})
 				tr.sum += tr.terms(pathHash([]byte("/twin")), tr.at(id))
 				tr.count++
 			}
 		},
 		"impossible name": func(tr *Tree) {
-			id := tr.attach(rootID, 0, []byte("a/b"), nil, node{acl: acl(tr)}, kin{})
+			id := tr.attach(rootID, []byte("a/b"), nil, node{acl: acl(tr)}, kin{})
 			tr.sum += tr.terms(slab.Hash(seedRoot, []byte("a/b")), tr.at(id))
 			tr.count++
 		},
 		"no session": func(tr *Tree) {
-			id := tr.attach(rootID, 0, []byte("e"), nil, node{acl: acl(tr)}, kin{owner: 7})
+			id := tr.attach(rootID, []byte("e"), nil, node{acl: acl(tr)}, kin{owner: 7})
 			tr.sum += tr.terms(pathHash([]byte("/e")), tr.at(id))
 			tr.count++
 		},

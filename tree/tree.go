@@ -61,7 +61,7 @@ func empty(o Options) *Tree {
 // plant adds one of the znodes that no txn creates. They do not count as creates of their parent.
 func (t *Tree) plant(parent NodeID, path string, acl []byte, aversion int32) {
 	_, name := Split([]byte(path))
-	id := t.attach(parent, 0, name, []byte{}, node{acl: t.acls.intern(acl), aversion: aversion}, kin{})
+	id := t.attach(parent, name, []byte{}, node{acl: t.acls.intern(acl), aversion: aversion}, kin{})
 	t.count++
 	t.dataSize += int64(len(path))
 	t.sum += t.terms(pathHash([]byte(path)), t.at(id))
@@ -118,17 +118,20 @@ func (t *Tree) Lookup(path []byte) (NodeID, bool) {
 
 // child returns the child of parent with a name, or 0.
 func (t *Tree) child(parent NodeID, name []byte) NodeID {
-	hash := t.hashName(parent, name)
-	l := t.index.First(hash)
-	for l.ID != 0 {
-		if l.Hash == hash {
-			if n := t.at(NodeID(l.ID)); n.parent == parent && bytes.Equal(t.name(n), name) {
-				break
-			}
+	return t.childUnder(t.hashName(parent, name), parent, name)
+}
+
+// childUnder is child for who has the hash.
+func (t *Tree) childUnder(hash uint32, parent NodeID, name []byte) NodeID {
+	for found := t.index.Search(hash); ; {
+		id := NodeID(found.Next())
+		if id == 0 {
+			return 0
 		}
-		l = t.index.Next(l.ID)
+		if n := t.at(id); n.parent == parent && bytes.Equal(t.name(n), name) {
+			return id
+		}
 	}
-	return NodeID(l.ID)
 }
 
 // Stat returns what clients see of a znode.

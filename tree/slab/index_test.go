@@ -3,6 +3,7 @@ package slab
 import (
 	"math"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -24,36 +25,70 @@ func TestIndexAgainstMap(t *testing.T) {
 				delete(hashes, id-1)
 			}
 		}
-		found := 0
-		for b := range x.buckets {
-			for l := *x.head(b); l.ID != 0; l = *x.link(l.ID) {
-				require.Equal(t, hashes[l.ID], l.Hash)
-				require.Equal(t, b, x.bucket(l.Hash))
-				found++
+		require.Equal(t, hashes, x.content(t))
+		sample := 0
+		for id, hash := range hashes {
+			search := x.Search(hash)
+			got := search.Next()
+			for got != 0 && got != id {
+				require.Equal(t, hash, hashes[got])
+				got = search.Next()
+			}
+			require.Equal(t, id, got)
+			if sample++; sample == 100 {
+				break
 			}
 		}
-		require.Equal(t, len(hashes), found)
 		require.Equal(t, len(hashes), int(x.count))
-		require.LessOrEqual(t, 2*len(hashes), 3*int(x.buckets))
+		require.LessOrEqual(t, len(hashes), bucketLoad*int(x.main.n))
 	})
 }
 
+// content returns the hashes of the ids, from where they belong, and checks that every bucket is in one chain or
+// spare, and that only the last of a chain has free slots.
+func (x *Index) content(t require.TestingT) map[uint32]uint32 {
+	hashes, spills := map[uint32]uint32{}, 0
+	for i := range x.main.n {
+		for b := x.main.at(i); ; b = x.spilled.at(b.spill) {
+			for j, id := range b.ids[:b.count] {
+				if i != x.place(b.hashes[j]) || hashes[id] != 0 {
+					require.Fail(t, "an id is at a wrong place, or twice")
+				}
+				hashes[id] = b.hashes[j]
+			}
+			if b.spill == 0 {
+				break
+			}
+			spills++
+			if b.count != bucketIDs || x.spilled.at(b.spill).count == 0 {
+				require.Fail(t, "a bucket spills that has room, or into one that is empty")
+			}
+		}
+	}
+	for i := x.spare; i != 0; i = x.spilled.at(i).spill {
+		require.Zero(t, x.spilled.at(i).count)
+		spills++
+	}
+	require.Equal(t, int(max(x.spilled.n, 1))-1, spills)
+	return hashes
+}
+
 // TestGrowingMovesOneChain: an insert splits one bucket at most, so none of them waits for all that
-// came before it.
+// came before it; and few searches take more than one bucket, at whatever size.
 func TestGrowingMovesOneChain(t *testing.T) {
 	x := NewIndex()
 	for id := uint32(1); id <= 200_000; id++ {
-		before := x.buckets
+		before := x.main.n
 		x.Insert(id, uint32(Hash(1, []byte{byte(id), byte(id >> 8), byte(id >> 16)})))
-		require.LessOrEqual(t, x.buckets-before, uint32(1))
+		require.LessOrEqual(t, x.main.n-before, uint32(1))
+		require.LessOrEqual(t, 5*x.spilled.n, x.main.n+100)
 	}
-	longest := 0
-	for b := range x.buckets {
-		chain := 0
-		for l := *x.head(b); l.ID != 0; l = x.Next(l.ID) {
-			chain++
-		}
-		longest = max(longest, chain)
-	}
-	require.Less(t, longest, 20)
+	require.Len(t, x.content(t), 200_000)
+}
+
+// TestBucketIsALineOfTheCache: and chunks begin at one.
+func TestBucketIsALineOfTheCache(t *testing.T) {
+	require.EqualValues(t, 64, unsafe.Sizeof(bucket{}))
+	x := NewIndex()
+	require.Zero(t, uintptr(unsafe.Pointer(x.main.at(0)))%64)
 }
