@@ -73,7 +73,7 @@ func (t storage) Read(from, to zab.Zxid, f func([]zab.Txn) error) error {
 func (t storage) ReceiveSnapshot(z zab.Zxid, size int64, r io.Reader) error {
 	var received *tree.Tree
 	err := t.s.log.ReceiveSnapshot(z, size, r, func(r io.Reader) (err error) {
-		received, err = tree.Restore(t.s.cfg.treeOptions(t.s.boot), r)
+		received, err = t.s.restore(r)
 		return err
 	})
 	if err != nil {

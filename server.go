@@ -212,7 +212,7 @@ func (s *Server) openLinks() (err error) {
 // load reads the tree of a snapshot.
 func (s *Server) load(z zab.Zxid) (t *tree.Tree, err error) {
 	err = s.log.ReadSnapshot(z, func(r io.Reader) error {
-		t, err = tree.Restore(s.cfg.treeOptions(s.boot), r)
+		t, err = s.restore(r)
 		return err
 	})
 	return t, err

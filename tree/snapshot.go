@@ -18,10 +18,14 @@ import (
 // than the bytes that came account for.
 func Restore(o Options, r io.Reader) (*Tree, error) {
 	x := restorer{snapshotReader: snapshotReader{r: r, buf: make([]byte, 0, snapshotBuffer)}, tree: empty(o)}
+	x.indexer.tree = x.tree
 	x.header()
 	x.readACLs()
 	x.readSessions()
 	x.readNodes()
+	if x.indexer.finish() {
+		x.fail("a name comes twice in a family")
+	}
 	if x.err == nil {
 		x.finish()
 	}
@@ -44,12 +48,8 @@ type restorer struct {
 	acls     []aclID
 	family   []ancestor // from the root to the znode read last
 	name     []byte     // of the znode being read
-
-	ids    []NodeID // of the znodes read last, which are not in the index yet
-	hashes []uint32 // under which they belong there
+	indexer  indexer
 }
-
-const indexedAtOnce = 64
 
 // ancestor is a znode on the way from the root to the one that is being read.
 type ancestor struct {
@@ -146,29 +146,6 @@ func (x *restorer) readNodes() {
 		}
 		x.node(x.name)
 	}
-	x.index()
-}
-
-// indexed notes that a znode is to be indexed. It is done for many at a time: their places in the index are anywhere
-// in memory, and the processor fetches all of them in the time of one.
-func (x *restorer) indexed(id NodeID, hash uint32) {
-	x.ids, x.hashes = append(x.ids, id), append(x.hashes, hash)
-	if len(x.ids) == indexedAtOnce {
-		x.index()
-	}
-}
-
-func (x *restorer) index() {
-	t := x.tree
-	t.index.Warm(x.hashes)
-	for i, id := range x.ids {
-		n := t.at(id)
-		if x.err == nil && t.childUnder(x.hashes[i], n.parent, t.name(n)) != 0 {
-			x.fail("a name comes twice in a family")
-		}
-		t.index.Insert(uint32(id), x.hashes[i])
-	}
-	x.ids, x.hashes = x.ids[:0], x.hashes[:0]
 }
 
 func validName(name []byte) bool {
@@ -212,7 +189,7 @@ func (x *restorer) node(name []byte) {
 	} else {
 		parent := &x.family[len(x.family)-1]
 		a.id = t.hang(parent.id, parent.youngest, name, data, n, k)
-		x.indexed(a.id, t.hashName(parent.id, name))
+		x.indexer.add(a.id, t.hashName(parent.id, name))
 		parent.youngest = a.id
 		a.path, a.pathLen = slab.Hash(parent.path, name), parent.pathLen+1+len(name)
 	}

@@ -118,12 +118,7 @@ func (t *Tree) Lookup(path []byte) (NodeID, bool) {
 
 // child returns the child of parent with a name, or 0.
 func (t *Tree) child(parent NodeID, name []byte) NodeID {
-	return t.childUnder(t.hashName(parent, name), parent, name)
-}
-
-// childUnder is child for who has the hash.
-func (t *Tree) childUnder(hash uint32, parent NodeID, name []byte) NodeID {
-	for found := t.index.Search(hash); ; {
+	for found := t.index.Search(t.hashName(parent, name)); ; {
 		id := NodeID(found.Next())
 		if id == 0 {
 			return 0
