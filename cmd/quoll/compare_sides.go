@@ -103,6 +103,7 @@ func (r *comparing) bench(s *side, b benchCmd) (*measure.Report, error) {
 	if b.Duration == 0 {
 		b.Duration, b.Warmup = r.Duration, r.Warmup
 	}
+	r.quiet()
 	defer r.profile(s, &b)()
 	report, left, err := b.measure(r.c.ctx)
 	if left != nil && !s.littered {

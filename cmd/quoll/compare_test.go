@@ -95,6 +95,13 @@ func TestFileSystem(t *testing.T) {
 	require.Equal(t, "unknown", fileSystem("", "/"))
 }
 
+func TestBusyShare(t *testing.T) {
+	const before = "cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n"
+	require.InDelta(t, 0.25, busyShare(before, "cpu  110 5 60 860 65 0 0 0 0 0\n"), 1e-9)
+	require.Zero(t, busyShare(before, before))
+	require.Zero(t, busyShare("", "cpu  a b\n"))
+}
+
 // A figure of a run in which operations failed does not stand without a word.
 func TestFailedOperationsAreNoted(t *testing.T) {
 	r := &comparing{c: &console{err: io.Discard}, result: &table.Result{Rows: wanted([]string{"writes", "gap"})}}
