@@ -36,11 +36,11 @@ type distance struct {
 }
 
 // A start reads, checks and applies all that came after the newest snapshot. That is what snapshots
-// are for, so unless the operator counts txns, this cost decides: a start within two seconds, half
-// of them for the snapshot itself. A fixed count is wrong on both sides: a server at full load would
+// are for, so unless the operator counts txns, this cost decides: a start within two seconds, a
+// quarter of them for the snapshot itself, which is enough for a million znodes. A fixed count is wrong on both sides: a server at full load would
 // write a snapshot every other second for nothing, and a few large txns cost as much as a million.
 const (
-	replayBudget  = time.Second
+	replayBudget  = 1500 * time.Millisecond
 	replayPerTxn  = 1200 * time.Nanosecond // setData at random in a million znodes; docs/PERFORMANCE.md
 	replayPerByte = time.Nanosecond
 )
@@ -54,12 +54,12 @@ const (
 	restMost    = 50 * time.Millisecond // at a time
 )
 
-// When next to nothing is written, a snapshot is due for an eighth of the budget: who restarts a server in a quiet
+// When next to nothing is written, a snapshot is due for a tenth of the budget: who restarts a server in a quiet
 // hour, or after a load, hardly has to wait. Txns that keep coming at the most that counts as calm are worth
 // a snapshot every quarter of an hour.
 const (
 	calmTxns   = 100 // in a second
-	calmReplay = replayBudget / 8
+	calmReplay = replayBudget / 10
 )
 
 // replayCost estimates what replaying takes.

@@ -77,7 +77,7 @@ func TestSnapshotInCalm(t *testing.T) {
 		return begun
 	}
 	n.tick(now)
-	enough := int(calmReplay/replayPerTxn) + 1
+	enough := int((calmReplay + replayPerTxn - 1) / replayPerTxn)
 	require.False(t, second(enough), "nobody is calm in a load")
 	require.True(t, second(calmTxns-1))
 	require.False(t, second(0), "there is nothing more to replay")
