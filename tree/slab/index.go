@@ -55,19 +55,13 @@ func (b *buckets) extend() uint32 {
 	if int(i>>indexBits) == len(b.chunks) {
 		chunk := new([indexBuckets]bucket)
 		for j := 0; j < indexBuckets; j += pageBuckets {
-			chunk[j].touch()
+			touch(&chunk[j])
 		}
 		b.chunks = append(b.chunks, chunk)
 	}
 	b.n++
 	return i
 }
-
-// touch is the first access to a page of memory, a write. Were it a read, the system would map the page
-// twice, and have all processors forget the first: three times the cost, which a growing index feels.
-//
-//go:noinline
-func (b *bucket) touch() { b.count = 0 }
 
 // NewIndex returns an Index of nothing.
 func NewIndex() Index {
