@@ -1,25 +1,6 @@
 package quoll
 
-import (
-	"io"
-
-	"quoll/tree"
-)
-
-// restore reads a tree from r. Unpacking what comes from r and building the tree take turns if one goroutine does
-// both; here one unpacks ahead of the other, and a large tree is there sooner by a quarter. r is read by
-// the caller's goroutine.
-func (s *Server) restore(r io.Reader) (t *tree.Tree, err error) {
-	a := newAhead()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t, err = tree.Restore(s.cfg.treeOptions(s.boot), a)
-	}()
-	a.fill(r, done)
-	<-done
-	return t, err
-}
+import "io"
 
 const (
 	aheadBytes   = 512 << 10 // of a block: enough to make the change of hands cheap

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"runtime"
@@ -141,12 +140,18 @@ func (s *Server) open() error {
 		return fmt.Errorf("client port %s: %w: %s", s.cfg.ClientAddress, err, transport.ListenAdvice(err))
 	}
 	s.listener = listener
+	early := s.loadEarly()
 	recovery, err := s.recover()
+	early.wait()
 	if err != nil {
 		return err
 	}
 	t := tree.New(s.cfg.treeOptions(s.boot))
-	if z := recovery.State.Snapshot; z != 0 {
+	switch z := recovery.State.Snapshot; {
+	case z == 0:
+	case early.good(z):
+		t = early.tree
+	default:
 		if t, err = s.load(z); err != nil {
 			return err
 		}
@@ -207,15 +212,6 @@ func (s *Server) openLinks() (err error) {
 		Handler: meshHandler{s}, Logger: s.logger,
 	})
 	return err
-}
-
-// load reads the tree of a snapshot.
-func (s *Server) load(z zab.Zxid) (t *tree.Tree, err error) {
-	err = s.log.ReadSnapshot(z, func(r io.Reader) error {
-		t, err = s.restore(r)
-		return err
-	})
-	return t, err
 }
 
 // report tells operators what recovery found.

@@ -36,6 +36,17 @@ type Options struct {
 	OnSync func(SyncEvent)  // called by Sync when a block is durable; nil: nobody is told
 }
 
+// settle fills in where the files are.
+func (o *Options) settle() {
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.SnapDir == "" {
+		o.SnapDir = o.Dir
+	}
+	o.Dir, o.SnapDir = path.Clean(o.Dir), path.Clean(o.SnapDir)
+}
+
 // SyncEvent tells what a Sync did.
 type SyncEvent struct {
 	Records int
@@ -108,13 +119,7 @@ type Log struct {
 // Open recovers the log in a directory and takes hold of it. It refuses with a CorruptError what
 // cannot have been left by a crash. When it returns, everything in State is durable (R19).
 func Open(opts Options) (*Log, *Recovery, error) {
-	if opts.FS == nil {
-		opts.FS = vfs.OS()
-	}
-	if opts.SnapDir == "" {
-		opts.SnapDir = opts.Dir
-	}
-	opts.Dir, opts.SnapDir = path.Clean(opts.Dir), path.Clean(opts.SnapDir)
+	opts.settle()
 	if opts.SegmentBytes <= 0 {
 		opts.SegmentBytes = defaultSegmentBytes
 	}

@@ -97,13 +97,7 @@ func (l *Log) remove(dir, name string) error {
 // it, and returns the new paths. The next Open starts as a server that may learn but not vote,
 // because it has forgotten what it promised. A crash in between leaves what is refused or silent.
 func Quarantine(opts Options) ([]string, error) {
-	if opts.FS == nil {
-		opts.FS = vfs.OS()
-	}
-	if opts.SnapDir == "" {
-		opts.SnapDir = opts.Dir
-	}
-	opts.Dir, opts.SnapDir = path.Clean(opts.Dir), path.Clean(opts.SnapDir)
+	opts.settle()
 	l := &Log{opts: opts, fs: opts.FS}
 	defer l.release()
 	for _, dir := range l.dirs() {

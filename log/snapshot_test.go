@@ -108,6 +108,28 @@ func TestSnapshotWriteFails(t *testing.T) {
 	require.NoError(t, d.write(accepted(1)))
 }
 
+// TestEarlySnapshot: the newest one can be read before the log is open, and is judged as strictly.
+func TestEarlySnapshot(t *testing.T) {
+	d := newDriver(t, options(), nil)
+	opts := d.opts
+	opts.FS = d.disk
+	require.Nil(t, log.FindEarly(opts), "there is no directory yet")
+	require.NoError(t, d.open())
+	require.Nil(t, log.FindEarly(opts))
+	for _, z := range []zab.Zxid{zx(1, 9), zx(2, 3), zx(1, 20)} {
+		require.NoError(t, d.log.CreateSnapshot(z, writeState(z)))
+	}
+	early := log.FindEarly(opts)
+	require.Equal(t, zx(2, 3), early.Zxid)
+	require.NoError(t, early.Read(expectState(zx(2, 3))))
+	require.Error(t, early.Read(expectState(zx(1, 9))))
+	f, err := d.disk.OpenReadWrite(opts.SnapDir + "/snapshot.0000020000000003")
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte{0}, early.Size-1)
+	require.NoError(t, err)
+	require.ErrorIs(t, early.Read(expectState(zx(2, 3))), log.ErrBadSnapshot)
+}
+
 // TestSnapshotIsSyncedInPieces: no fsync of the log waits for more than a few megabytes.
 func TestSnapshotIsSyncedInPieces(t *testing.T) {
 	var unsynced, most int
