@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -144,28 +145,83 @@ func (t *Tree) create(c *change, r *Result) NodeID {
 }
 
 func (t *Tree) remove(path []byte, r *Result) {
-	id := t.mustLookup(path, r)
+	var f family
+	f.of(t, path, r)
+	f.remove(path, r)
+	f.leave(r)
+}
+
+// family is a parent some of whose children are deleted. Closing a session deletes many of one in a row, which look for
+// their parent and change what it adds to the digest once.
+type family struct {
+	tree   *Tree
+	path   []byte // of the parent
+	parent NodeID // 0: none yet
+	hash   uint64 // of its path
+}
+
+// of turns to the parent of a path.
+func (f *family) of(t *Tree, path []byte, r *Result) {
+	parent, _ := Split(path)
+	if f.parent != 0 && bytes.Equal(parent, f.path) {
+		return
+	}
+	f.leave(r)
+	f.tree, f.path, f.parent, f.hash = t, parent, t.mustLookup(parent, r), pathHash(parent)
+	t.sum -= t.familyTerm(f.hash, t.at(f.parent))
+}
+
+// leave says that no more children of the parent are deleted for now.
+func (f *family) leave(r *Result) {
+	if f.parent == 0 {
+		return
+	}
+	t := f.tree
+	t.editKin(f.parent).pzxid = r.Zxid
+	t.sum += t.familyTerm(f.hash, t.at(f.parent))
+	f.parent = 0
+}
+
+// deletesAtOnce is how many deletes of one txn look for their places in the index at once.
+const deletesAtOnce = 64
+
+// warm makes ready to delete those of paths that belong to the family.
+func (f *family) warm(paths [][]byte) {
+	var hashes [deletesAtOnce]uint32
+	n := 0
+	for _, path := range paths {
+		if parent, name := Split(path); bytes.Equal(parent, f.path) {
+			hashes[n] = f.tree.hashName(f.parent, name)
+			n++
+		}
+	}
+	f.tree.index.Warm(hashes[:n])
+}
+
+func (f *family) remove(path []byte, r *Result) {
+	t := f.tree
+	_, name := Split(path)
+	id := t.child(f.parent, name)
+	if id == 0 || path[0] != '/' {
+		r.contradicts(path, "no such znode")
+	}
 	n := t.at(id)
 	k := t.kin(n)
-	if k.numChildren() != 0 || id == rootID {
+	if k.numChildren() != 0 {
 		r.contradicts(path, "cannot be deleted")
 	}
-	parentPath, name := Split(path)
-	hash := pathHash(parentPath)
-	parent, acl := n.parent, n.acl
-	t.sum -= t.terms(slab.Hash(hash, name), n) + t.familyTerm(hash, t.at(parent))
+	acl := n.acl
+	t.sum -= t.terms(slab.Hash(f.hash, name), n)
 	t.count--
 	t.dataSize -= int64(len(path) + n.dataBytes())
 	r.Changes = append(r.Changes, Change{
-		Type: Deleted, Path: path, ACL: t.acls.at(acl).acls, ParentACL: t.ACL(parent),
+		Type: Deleted, Path: path, ACL: t.acls.at(acl).acls, ParentACL: t.ACL(f.parent),
 	})
 	if kindOf(k.owner) == ephemeral {
 		t.disown(id, len(path))
 	}
 	t.detach(id)
 	t.acls.release(acl)
-	t.editKin(parent).pzxid = r.Zxid
-	t.sum += t.familyTerm(hash, t.at(parent))
 }
 
 func (t *Tree) setData(c *change, r *Result) NodeID {
@@ -215,13 +271,25 @@ func (t *Tree) openSession(d *jute.Decoder, r *Result) {
 func (t *Tree) closeSession(d *jute.Decoder, r *Result) {
 	n := d.Count(4)
 	r.Changes = slices.Grow(r.Changes, n)
-	for ; n > 0; n-- {
-		path := d.Buffer()
+	var f family
+	for n > 0 {
+		var paths [deletesAtOnce][]byte
+		next := paths[:min(n, deletesAtOnce)]
+		for i := range next {
+			next[i] = d.Buffer()
+		}
 		if d.Err() != nil {
 			return
 		}
-		t.remove(path, r)
+		f.of(t, next[0], r)
+		f.warm(next)
+		for _, path := range next {
+			f.of(t, path, r)
+			f.remove(path, r)
+		}
+		n -= len(next)
 	}
+	f.leave(r)
 	r.Closed = r.Header.Session
 	i, ok := t.sessions.byID[r.Closed]
 	if !ok {

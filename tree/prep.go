@@ -406,8 +406,9 @@ func (p *Pending) closeSession(b []byte) []byte {
 
 // ephemeralsOf returns the sorted paths of a session's ephemerals: those that the tree has and the overlay
 // leaves, and those that only the overlay has.
-func (p *Pending) ephemeralsOf(id zab.SessionID, s pendingSession) (paths [][]byte) {
+func (p *Pending) ephemeralsOf(id zab.SessionID, s pendingSession) [][]byte {
 	text := make([]byte, 0, s.bytes) // of all of them
+	paths := make([][]byte, 0, len(s.created)+p.tree.ephemeralsOf(id))
 	add := func(path []byte) {
 		text = append(text, path...)
 		paths = append(paths, text[len(text)-len(path):])
