@@ -28,6 +28,7 @@ func (c *Config) treeOptions(hashSeed uint64) tree.Options {
 	return tree.Options{
 		MaxTxnBytes:   max(tree.DefaultMaxTxnBytes, c.MaxBuffer+tree.DefaultMaxTxnBytes/4), // any request fits
 		HashSeed:      hashSeed,
+		Go:            func(f func()) { go f() }, // Restore waits for it
 		ExtendedTypes: c.ExtendedTypes, SkipACL: c.SkipACL,
 		SuperDigest: c.SuperDigest, DigestAlg: c.DigestAlg, DigestDisabled: c.DigestDisabled,
 	}

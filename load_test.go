@@ -37,7 +37,7 @@ func largeSnapshotIsLoaded(t *testing.T, damage bool) {
 		data[i] = byte(rand.Uint32())
 	}
 	for i := range 16 {
-		_, err := c.Create(t.Context(), "/n"+string(rune('a'+i)), data, nil, wire.Persistent)
+		_, err = c.Create(t.Context(), "/n"+string(rune('a'+i)), data, nil, wire.Persistent)
 		require.NoError(t, err)
 		time.Sleep(time.Minute) // snapshots are written at leisure
 	}
@@ -52,8 +52,8 @@ func largeSnapshotIsLoaded(t *testing.T, damage bool) {
 	require.NoError(t, err)
 	require.Greater(t, size, int64(1<<20), "or it is not worth a goroutine")
 	if damage {
-		f, err := disk.OpenReadWrite(newest)
-		require.NoError(t, err)
+		f, failed := disk.OpenReadWrite(newest)
+		require.NoError(t, failed)
 		_, err = f.WriteAt([]byte("damage"), size/2)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())

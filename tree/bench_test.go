@@ -153,7 +153,7 @@ func BenchmarkRestore(b *testing.B) {
 	s = nil
 	runtime.GC()
 	for b.Loop() {
-		_, err := tree.Restore(tree.Options{}, bytes.NewReader(file.Bytes()))
+		_, err := tree.Restore(tree.Options{Go: func(f func()) { go f() }}, bytes.NewReader(file.Bytes()))
 		require.NoError(b, err)
 	}
 }

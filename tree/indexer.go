@@ -1,7 +1,7 @@
 package tree
 
 // indexer fills the index of a tree that is being restored, beside what reads the tree: for a large one both take
-// long, and they share nothing. The places of znodes in the index are anywhere in memory, so it takes many at a
+// long, and they share nothing (Options.Go). The places of znodes in the index are anywhere in memory, so it takes many at a
 // time and has the processor fetch all of them in the time of one.
 type indexer struct {
 	tree  *Tree
@@ -40,16 +40,24 @@ func (x *indexer) add(id NodeID, hash uint32) {
 	if b.n++; b.n < indexBatchSize {
 		return
 	}
+	if x.tree.options.Go == nil {
+		x.insert(b)
+		return
+	}
 	if x.work == nil {
-		x.work, x.spare = make(chan *indexBatch, indexBatches), make(chan *indexBatch, indexBatches)
-		x.done = make(chan struct{})
-		for range indexBatches - 1 {
-			x.spare <- new(indexBatch)
-		}
-		go x.run()
+		x.start()
 	}
 	x.work <- b
 	x.batch = <-x.spare
+}
+
+func (x *indexer) start() {
+	x.work, x.spare = make(chan *indexBatch, indexBatches), make(chan *indexBatch, indexBatches)
+	x.done = make(chan struct{})
+	for range indexBatches - 1 {
+		x.spare <- new(indexBatch)
+	}
+	x.tree.options.Go(x.run)
 }
 
 func (x *indexer) run() {

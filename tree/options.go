@@ -32,6 +32,10 @@ type Options struct {
 	// HashSeed keys the index of names, so that a client that does not know it cannot choose names
 	// that fall into one bucket. It reaches no output and may differ between servers. 0 is a seed.
 	HashSeed uint64
+
+	// Go runs f beside its caller. Restore uses it for a large tree, which two processors build sooner; the tree
+	// is the same. nil: one does it all.
+	Go func(f func())
 }
 
 func (o *Options) maxTxnBytes() int {

@@ -2,6 +2,8 @@ package tree
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,5 +65,47 @@ func TestRestoreRefusesImpossibleTrees(t *testing.T) {
 		_, err := Restore(Options{}, bytes.NewReader(b))
 		require.ErrorIs(t, err, errDamaged, what)
 		require.ErrorContains(t, err, what)
+	}
+}
+
+// A large tree is indexed beside the reading: it is the same tree, and refuses the same.
+func TestRestoreBeside(t *testing.T) {
+	beside := Options{Go: func(f func()) { go f() }}
+	const n = 10*indexBatchSize + 100
+	grow := func(tr *Tree) {
+		acl := tr.acls.intern(wire.AppendACLs(nil, wire.OpenACL))
+		for i := range n {
+			name := fmt.Appendf(nil, "n%06d", i)
+			id := tr.attach(rootID, name, name, node{acl: acl}, kin{})
+			tr.acls.refs[acl]++
+			tr.sum += tr.terms(slab.Hash(seedRoot, name), tr.at(id))
+			tr.count++
+			tr.dataSize += int64(1 + 2*len(name))
+		}
+		tr.acls.release(acl)
+	}
+	for _, o := range []Options{{}, beside} {
+		tr := New(Options{})
+		grow(tr)
+		require.NoError(t, tr.Verify())
+		var file bytes.Buffer
+		require.NoError(t, tr.Freeze().Write(&file))
+		restored, err := Restore(o, bytes.NewReader(file.Bytes()))
+		require.NoError(t, err)
+		require.NoError(t, restored.Verify())
+		require.Equal(t, tr.Digest(), restored.Digest())
+		for i := range n {
+			require.NotZero(t, restored.child(rootID, fmt.Appendf(nil, "n%06d", i)))
+		}
+		_, err = Restore(o, bytes.NewReader(file.Bytes()[:file.Len()/2]))
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		twin := tr.attach(rootID, []byte("n000001"), nil, node{}, kin{})
+		tr.at(twin).acl = tr.at(tr.child(rootID, []byte("n000002"))).acl
+		tr.sum += tr.terms(slab.Hash(seedRoot, []byte("n000001")), tr.at(twin))
+		tr.count++
+		file.Reset()
+		require.NoError(t, tr.Freeze().Write(&file))
+		_, err = Restore(o, &file)
+		require.ErrorContains(t, err, "a name comes twice")
 	}
 }

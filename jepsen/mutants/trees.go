@@ -112,12 +112,12 @@ var trees = []Mutant{
 		Expect:  []string{"I-STAT", "C-READ", "C-WATCH2", "C-WATCH3", "I-TREE"},
 		Edits: []Edit{{
 			File: "tree/apply.go",
-			Old: `	t.acls.release(acl)
-	t.editKin(parent).pzxid = r.Zxid
+			Old: `	t := f.tree
+	t.editKin(f.parent).pzxid = r.Zxid
 `,
-			New: `	t.acls.release(acl)
+			New: `	t := f.tree
 	if r.Op != wire.OpCloseSession {
-		t.editKin(parent).pzxid = r.Zxid
+		t.editKin(f.parent).pzxid = r.Zxid
 	}
 `,
 		}},
