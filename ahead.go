@@ -22,16 +22,13 @@ func newAhead() *ahead {
 // fill reads r to its end, or until done is closed.
 func (a *ahead) fill(r io.Reader, done <-chan struct{}) {
 	defer close(a.full)
-	made := 0
-	for a.err == nil {
+	for round := 0; a.err == nil; round++ {
 		var b []byte
 		switch {
-		case made == 0:
+		case round == 0:
 			b = make([]byte, aheadAtFirst)
-			made++
-		case made <= aheadBlocks: // the first is too small to be used again
+		case round <= aheadBlocks: // the first is too small to be used again
 			b = make([]byte, aheadBytes)
-			made++
 		default:
 			select {
 			case b = <-a.spare:

@@ -9,9 +9,9 @@ import (
 	"quoll/zab"
 )
 
-// load reads the tree of a snapshot.
-func (s *Server) load(z zab.Zxid) (t *tree.Tree, err error) {
-	err = s.log.ReadSnapshot(z, func(r io.Reader) error {
+// load returns the tree of the snapshot that read gives to what it is called with.
+func (s *Server) load(read func(restore func(io.Reader) error) error) (t *tree.Tree, err error) {
+	err = read(func(r io.Reader) (err error) {
 		t, err = s.restore(r)
 		return err
 	})
@@ -52,12 +52,7 @@ func (s *Server) loadEarly() *earlyTree {
 		return e
 	}
 	e.zxid = newest.Zxid
-	e.loading.Go(func() {
-		e.err = newest.Read(func(r io.Reader) (err error) {
-			e.tree, err = s.restore(r)
-			return err
-		})
-	})
+	e.loading.Go(func() { e.tree, e.err = s.load(newest.Read) })
 	return e
 }
 

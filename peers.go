@@ -71,10 +71,8 @@ func (t storage) Read(from, to zab.Zxid, f func([]zab.Txn) error) error {
 // ReceiveSnapshot stores a leader's snapshot and builds its tree aside: the present one goes on
 // until the new epoch is durable (R10).
 func (t storage) ReceiveSnapshot(z zab.Zxid, size int64, r io.Reader) error {
-	var received *tree.Tree
-	err := t.s.log.ReceiveSnapshot(z, size, r, func(r io.Reader) (err error) {
-		received, err = t.s.restore(r)
-		return err
+	received, err := t.s.load(func(restore func(io.Reader) error) error {
+		return t.s.log.ReceiveSnapshot(z, size, r, restore)
 	})
 	if err != nil {
 		if dead := t.s.log.Err(); dead != nil {

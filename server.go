@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime"
@@ -152,7 +153,8 @@ func (s *Server) open() error {
 	case early.good(z):
 		t = early.tree
 	default:
-		if t, err = s.load(z); err != nil {
+		t, err = s.load(func(restore func(io.Reader) error) error { return s.log.ReadSnapshot(z, restore) })
+		if err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package log
 
 import (
-	"fmt"
 	"io"
 	"path"
 
@@ -44,11 +43,11 @@ func (e *Early) path() string { return path.Join(e.opts.SnapDir, snapshotName(e.
 
 // Read is ReadSnapshot.
 func (e *Early) Read(restore func(io.Reader) error) error {
-	file, err := e.opts.FS.Open(e.path())
+	r, size, err := openSnapshot(e.opts.FS, e.path())
 	if err != nil {
-		return fmt.Errorf("log: open snapshot %s: %w", e.path(), err)
+		return err
 	}
-	err = decodeSnapshot(io.NewSectionReader(file, 0, e.Size), e.Zxid, e.Size, nil, restore)
-	_ = file.Close() // only read
+	err = decodeSnapshot(r, e.Zxid, size, nil, restore)
+	_ = r.Close() // only read
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 
+	"quoll/log/vfs"
 	"quoll/zab"
 )
 
@@ -106,7 +107,11 @@ func (l *Log) OpenSnapshot(z zab.Zxid) (io.ReadCloser, int64, error) {
 	if !ok {
 		return nil, 0, fmt.Errorf("log: snapshot %v: %w", z, ErrNoSnapshot)
 	}
-	file, err := l.fs.Open(name)
+	return openSnapshot(l.fs, name)
+}
+
+func openSnapshot(disk vfs.FS, name string) (io.ReadCloser, int64, error) {
+	file, err := disk.Open(name)
 	if err != nil {
 		return nil, 0, fmt.Errorf("log: open snapshot %s: %w", name, err)
 	}

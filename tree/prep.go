@@ -408,7 +408,8 @@ func (p *Pending) closeSession(b []byte) []byte {
 // leaves, and those that only the overlay has.
 func (p *Pending) ephemeralsOf(id zab.SessionID, s pendingSession) [][]byte {
 	text := make([]byte, 0, s.bytes) // of all of them
-	paths := make([][]byte, 0, len(s.created)+p.tree.ephemeralsOf(id))
+	applied, _ := p.tree.Session(id)
+	paths := make([][]byte, 0, applied.Ephemerals+len(s.created))
 	add := func(path []byte) {
 		text = append(text, path...)
 		paths = append(paths, text[len(text)-len(path):])

@@ -138,14 +138,6 @@ func (t *Tree) EachSession(f func(*Session) bool) {
 	}
 }
 
-// ephemeralsOf returns the number of ephemerals of a session; 0 if there is no such session.
-func (t *Tree) ephemeralsOf(id zab.SessionID) int {
-	if i, ok := t.sessions.byID[id]; ok {
-		return int(t.sessions.slots.At(i).ephemerals)
-	}
-	return 0
-}
-
 // EachEphemeral calls f with the paths of a session's ephemerals, in no particular order, until f
 // returns false. A path dies with its call.
 func (t *Tree) EachEphemeral(id zab.SessionID, f func(path []byte) bool) {
